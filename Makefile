@@ -1,0 +1,67 @@
+# Cairn. `make help` lists the targets; each is one line of help and the commands it runs.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+.PHONY: help run build test verify fix soak clients fuzz clean-cache
+
+export CAIRN_STARTED_S ?= $(shell date +%s)
+STEP := deploy/dev/step.sh
+
+DATA ?= ./data
+LISTEN ?= 127.0.0.1:9000
+SECONDS_PER_FUZZ_TARGET ?= 60
+
+comma := ,
+empty :=
+disks := $(subst $(empty) $(empty),$(comma),$(foreach n,1 2 3 4 5 6,$(DATA)/disk$(n)))
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## start a server on LISTEN with six disks under DATA (4+2)
+	@. deploy/dev/env.sh; exec "$$CARGO_TARGET_DIR/release/cairn" server \
+		--data $(disks) --index-dir $(DATA)/index --listen $(LISTEN)
+
+build: ## install what is missing, and build the release binary
+	@deploy/dev/deps.sh run
+	@deploy/dev/rocksdb.sh >/dev/null
+	@$(STEP) "build: release binary" cargo build --release --locked -p server --bin cairn
+
+test: ## verify, then every test: unit, property, integration, clients, short fuzzing
+	@deploy/dev/deps.sh test
+	@deploy/dev/rocksdb.sh >/dev/null
+	@$(MAKE) --no-print-directory verify
+	@$(STEP) "test: build" cargo test --workspace --locked --no-run
+	@$(STEP) "test: unit, property and integration tests" cargo test --workspace --locked --no-fail-fast
+	@$(STEP) "test: S3 clients" s3-tests/clients/run.sh short
+	@$(STEP) "test: fuzz targets" fuzz/run.sh 5
+
+verify: ## check format, lints, house rules and shell scripts; changes nothing
+	@$(STEP) "verify: rustfmt" cargo fmt --all --check
+	@$(STEP) "verify: rustfmt of fuzz" cargo fmt --manifest-path fuzz/Cargo.toml --check
+	@$(STEP) "verify: house rules" cargo test --quiet --locked -p types --test tidy
+	@$(STEP) "verify: shellcheck" deploy/dev/shellcheck.sh
+	@$(STEP) "verify: clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+
+fix: ## what verify would complain of and a tool can mend: rustfmt, clippy --fix
+	@$(STEP) "fix: clippy" cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets
+	@$(STEP) "fix: rustfmt" cargo fmt --all
+	@$(STEP) "fix: rustfmt of fuzz" cargo fmt --manifest-path fuzz/Cargo.toml
+
+soak: ## the long forms of the tests; hours
+	@deploy/dev/deps.sh test
+	@deploy/dev/rocksdb.sh >/dev/null
+	@CAIRN_SOAK=1 $(STEP) "soak: tests" cargo test --workspace --locked --no-fail-fast
+	@CAIRN_SOAK=1 $(STEP) "soak: S3 clients" s3-tests/clients/run.sh all
+	@$(STEP) "soak: fuzz targets" fuzz/run.sh 600
+
+clients: ## exchanges with real S3 clients, every size
+	@deploy/dev/deps.sh clients
+	@deploy/dev/rocksdb.sh >/dev/null
+	@$(STEP) "clients" s3-tests/clients/run.sh all
+
+fuzz: ## run each fuzz target for SECONDS_PER_FUZZ_TARGET
+	@$(STEP) "fuzz" fuzz/run.sh $(SECONDS_PER_FUZZ_TARGET)
+
+clean-cache: ## delete the shared build output, the RocksDB library, and tools
+	@. deploy/dev/env.sh; cd "$$CAIRN_CACHE_DIR"; rm -rf target rocksdb-* python-* fuzz-* tools

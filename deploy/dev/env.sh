@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# The environment of every build of Cairn: source it, then call cargo as usual.
+#
+# Build output lives outside the clone, so that clones share it, and so that RocksDB is compiled once
+# and not once per cargo profile. Flags that change a compilation are left at cargo's defaults: then
+# `make`, CI and a bare `cargo` share all of it. (No faster linker is chosen either: since 1.90 rustc
+# links with its own LLD.)
+#
+# CAIRN_CACHE_DIR     may be set by the caller; ~/.cache/cairn if it is not
+# CARGO_TARGET_DIR    build output
+# ROCKSDB_LIB_DIR     folder of librocksdb.a; made by rocksdb.sh, found by librocksdb-sys
+# ROCKSDB_STATIC      link that library statically
+# CAIRN_PYTHON_VENV   Python environment of the S3 clients; made by deps.sh
+
+CAIRN_REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+export CAIRN_CACHE_DIR=${CAIRN_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:?HOME or CAIRN_CACHE_DIR must be set}/.cache}/cairn}
+export CARGO_TARGET_DIR=$CAIRN_CACHE_DIR/target
+
+# A shell that is not a login shell often lacks rustup's folder.
+if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
+    export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+fi
+
+# Version of a package in Cargo.lock.
+locked_version() {
+    awk -v name="name = \"$1\"" '$0 == name { getline; gsub(/version = |"/, ""); print; exit }' \
+        "$CAIRN_REPO/Cargo.lock"
+}
+
+# The features asked of rocksdb in Cargo.toml, sorted and joined by dashes.
+rocksdb_features() {
+    sed -n 's/^rocksdb = .*features = \[\(.*\)\].*/\1/p' "$CAIRN_REPO/Cargo.toml" |
+        tr -d '" ' | tr ',' '\n' | sort | paste -sd-
+}
+
+# The key names all that makes two builds of the library differ, so a stale one is never linked.
+ROCKSDB_LIB_DIR=$CAIRN_CACHE_DIR/rocksdb-$(locked_version librocksdb-sys)-$(rocksdb_features)-$(uname -m)
+export ROCKSDB_LIB_DIR ROCKSDB_STATIC=1
+
+CAIRN_PYTHON_VENV=$CAIRN_CACHE_DIR/python-$(cksum <"$CAIRN_REPO/s3-tests/requirements.txt" | tr -d ' ')
+export CAIRN_PYTHON_VENV

@@ -1,0 +1,73 @@
+//! What every operation is given.
+
+use crate::admission::MemoryBudget;
+use crate::auth::{Identity, Users};
+use crate::config::GatewayConfig;
+use crate::error::{self, ApiError};
+use crate::{policy, s3};
+use chunkstore::ChunkStore;
+use index::{Bucket, Index};
+use s3s::S3Request;
+use std::sync::Arc;
+use types::Clock;
+
+/// The services that operations are made of. Shared by all of them.
+#[derive(Clone)]
+pub struct Context {
+    /// Names, versions and manifests.
+    pub index: Index,
+    /// Object bytes.
+    pub chunks: ChunkStore,
+    /// Who may sign.
+    pub users: Users,
+    /// Limits and times.
+    pub config: GatewayConfig,
+    /// Memory that request bodies may take.
+    pub budget: MemoryBudget,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A bucket, and the signer who has been found to own it.
+pub(crate) struct Owned {
+    pub(crate) bucket: Bucket,
+    pub(crate) signer: Identity,
+}
+
+impl Context {
+    /// Who signed the request.
+    pub(crate) fn signer<T>(&self, request: &S3Request<T>) -> Result<Identity, ApiError> {
+        Ok(self.users.signer(request.credentials.as_ref())?.clone())
+    }
+
+    /// The bucket `name`, which the signer must own; `expected_owner` is
+    /// x-amz-expected-bucket-owner.
+    pub(crate) async fn owned<T>(
+        &self,
+        request: &S3Request<T>,
+        name: &str,
+        expected_owner: Option<&str>,
+    ) -> Result<Owned, ApiError> {
+        s3::record_target(name, None);
+        let signer = self.signer(request)?;
+        let bucket = self
+            .index
+            .bucket(name)
+            .await?
+            .ok_or_else(error::no_such_bucket)?;
+        policy::check_owner(&signer, &bucket.owner, expected_owner)?;
+        Ok(Owned { bucket, signer })
+    }
+
+    /// The same for an operation on `key`.
+    pub(crate) async fn owned_key<T>(
+        &self,
+        request: &S3Request<T>,
+        name: &str,
+        key: &str,
+        expected_owner: Option<&str>,
+    ) -> Result<Owned, ApiError> {
+        s3::record_target(name, Some(key));
+        self.owned(request, name, expected_owner).await
+    }
+}

@@ -1,0 +1,142 @@
+//! A client's connection, guarded against clients that stop reading and against answers that are
+//! lost because the client is still sending.
+
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+/// How long, and over how many bytes, a closing connection still listens.
+const LINGER: Duration = Duration::from_secs(5);
+const LINGER_BYTES: usize = 32 * 1024 * 1024;
+
+/// A TCP connection. A write that makes no progress for `stall` fails. If `unread` is set, closing
+/// first sends the end of the stream and then reads and drops what the client still sends: to
+/// close over unread bytes would reset the connection, and the client might never see the answer.
+pub(super) struct ConnectionIo {
+    stream: TcpStream,
+    stall: Duration,
+    /// Runs only while a write waits.
+    stalled: Option<Pin<Box<Sleep>>>,
+    unread: Arc<AtomicBool>,
+    closing: Closing,
+}
+
+enum Closing {
+    No,
+    Lingering {
+        deadline: Pin<Box<Sleep>>,
+        left: usize,
+    },
+}
+
+impl ConnectionIo {
+    pub(super) fn new(stream: TcpStream, stall: Duration, unread: Arc<AtomicBool>) -> Self {
+        Self {
+            stream,
+            stall,
+            stalled: None,
+            unread,
+            closing: Closing::No,
+        }
+    }
+
+    /// Passes the outcome of a write on, unless writes have waited too long.
+    fn guard<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        outcome: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if outcome.is_ready() {
+            self.stalled = None;
+            return outcome;
+        }
+        let stall = self.stall;
+        let deadline = self.stalled.get_or_insert_with(|| Box::pin(sleep(stall)));
+        ready!(deadline.as_mut().poll(cx));
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client stopped reading",
+        )))
+    }
+
+    /// Reads and drops until the client closes, or it has been enough.
+    fn linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Closing::Lingering { deadline, left } = &mut self.closing else {
+            return Poll::Ready(());
+        };
+        let mut scratch = [0; 16 * 1024];
+        while *left > 0 {
+            if deadline.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(());
+            }
+            let mut buffer = ReadBuf::new(&mut scratch);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+            let dropped = buffer.filled().len();
+            if read.is_err() || dropped == 0 {
+                return Poll::Ready(());
+            }
+            *left = left.saturating_sub(dropped);
+        }
+        Poll::Ready(())
+    }
+}
+
+impl AsyncRead for ConnectionIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for ConnectionIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.guard(cx, outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.guard(cx, outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if matches!(self.closing, Closing::No) {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            if !self.unread.load(Ordering::Acquire) {
+                return Poll::Ready(Ok(()));
+            }
+            let deadline = Box::pin(sleep(LINGER));
+            self.closing = Closing::Lingering {
+                deadline,
+                left: LINGER_BYTES,
+            };
+        }
+        self.linger(cx).map(Ok)
+    }
+}

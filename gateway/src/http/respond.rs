@@ -1,0 +1,255 @@
+//! Completes answers: ids, the XML body of errors, and what the connection needs to know.
+
+use super::{Refusal, RequestId};
+use crate::body::WireState;
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Response, StatusCode, Version};
+use s3s::{Body, StdError};
+use std::fmt::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+
+/// What of a request its answer needs.
+pub(super) struct Asked {
+    pub(super) id: RequestId,
+    pub(super) method: Method,
+    /// The path without the query, which may hold a signature.
+    pub(super) path: String,
+    version: Version,
+}
+
+impl Asked {
+    pub(super) fn new(id: RequestId, parts: &Parts) -> Self {
+        let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+        Self {
+            id,
+            method,
+            path,
+            version: parts.version,
+        }
+    }
+}
+
+/// Who answered.
+pub(super) enum Answered {
+    Refused(Refusal),
+    Served(Response<Body>),
+}
+
+/// The answer as it goes out.
+pub(super) fn complete(asked: &Asked, answered: Answered, wire: &WireState) -> Response<Body> {
+    let mut response = match answered {
+        Answered::Refused(refusal) => refused(asked, &refusal),
+        Answered::Served(response) => match wire.failure().map(Refusal::from) {
+            // s3s calls whatever goes wrong in a body that it reads an internal error.
+            Some(refusal) if response.status() == StatusCode::INTERNAL_SERVER_ERROR => {
+                refused(asked, &refusal)
+            }
+            failure => completed(asked, response, failure.as_ref()),
+        },
+    };
+    if asked.method == Method::HEAD && response.headers().contains_key(header::CONTENT_RANGE) {
+        // s3s answers a HEAD of a range with 200.
+        if response.status() == StatusCode::OK {
+            *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+    }
+    let status = response.status();
+    if asked.method == Method::HEAD || status == StatusCode::NOT_MODIFIED {
+        *response.body_mut() = Body::empty();
+    }
+    if status == StatusCode::NOT_MODIFIED {
+        response.headers_mut().remove(header::CONTENT_TYPE);
+    }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, header_value(&asked.id.to_string()));
+    headers.insert(HOST_ID, header_value(&asked.id.host_id()));
+    headers.insert(header::SERVER, HeaderValue::from_static("Cairn"));
+    if status.is_server_error() {
+        // A cache in front must not keep a failure.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if !wire.is_whole() && asked.version < Version::HTTP_2 {
+        // The rest of the body is still on its way; it must not be taken for a request.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Logs an answer, within the request's span.
+pub(super) fn log(response: &Response<Body>) {
+    let status = response.status();
+    if status.is_server_error() && status != StatusCode::NOT_IMPLEMENTED {
+        tracing::warn!(status = status.as_u16(), "the request failed");
+    } else {
+        tracing::debug!(status = status.as_u16(), "answered");
+    }
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("hexadecimal digits are visible ASCII")
+}
+
+fn refused(asked: &Asked, refusal: &Refusal) -> Response<Body> {
+    let mut elements = String::new();
+    element(&mut elements, "Code", refusal.code);
+    element(&mut elements, "Message", &refusal.message);
+    let body = error_body(asked, elements, &refusal.details);
+    let mut response = Response::new(body);
+    *response.status_mut() = refusal.status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, APPLICATION_XML);
+    response
+}
+
+/// Adds to an error of s3s or of an operation what it leaves out.
+fn completed(
+    asked: &Asked,
+    mut response: Response<Body>,
+    failure: Option<&Refusal>,
+) -> Response<Body> {
+    if response.status().as_u16() < 300 {
+        return response;
+    }
+    let Some(body) = response.body().bytes() else {
+        return response;
+    };
+    let Some(mut elements) = error_elements(&body) else {
+        return response;
+    };
+    let code = between(&elements, "<Code>", "</Code>")
+        .unwrap_or_default()
+        .to_owned();
+    if !elements.contains("<Message>") {
+        element(&mut elements, "Message", default_message(&code));
+    }
+    let details = failure
+        .filter(|failure| failure.code == code)
+        .map(|failure| &failure.details);
+    let body = error_body(asked, elements, details.map_or(&[], Vec::as_slice));
+    *response.body_mut() = body;
+    response.headers_mut().remove(header::CONTENT_LENGTH);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, APPLICATION_XML);
+    response
+}
+
+const APPLICATION_XML: HeaderValue = HeaderValue::from_static("application/xml");
+
+/// What stands inside `<Error>`, if that is what the body is.
+fn error_elements(body: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(body).ok()?;
+    between(text, "<Error>", "</Error>").map(str::to_owned)
+}
+
+fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
+    let (_, rest) = text.split_once(open)?;
+    rest.rsplit_once(close).map(|(inner, _)| inner)
+}
+
+fn error_body(asked: &Asked, mut elements: String, details: &[(&'static str, String)]) -> Body {
+    for (name, text) in details {
+        element(&mut elements, name, text);
+    }
+    let ids = [
+        ("Resource", asked.path.clone()),
+        ("RequestId", asked.id.to_string()),
+        ("HostId", asked.id.host_id()),
+    ];
+    for (name, text) in ids {
+        if !elements.contains(&format!("<{name}>")) {
+            element(&mut elements, name, &text);
+        }
+    }
+    let declaration = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+    Body::from(format!("{declaration}\n<Error>{elements}</Error>"))
+}
+
+fn element(elements: &mut String, name: &str, text: &str) {
+    let escaped = text
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    write!(elements, "<{name}>{escaped}</{name}>").expect("a String takes all that is written");
+}
+
+/// AWS's words for the codes that s3s sends without any.
+fn default_message(code: &str) -> &str {
+    match code {
+        "AccessDenied" => "Access Denied",
+        "IncompleteBody" => {
+            "You did not provide the number of bytes specified by the Content-Length HTTP header."
+        }
+        "InternalError" => "We encountered an internal error. Please try again.",
+        "InvalidBucketName" => "The specified bucket is not valid.",
+        "InvalidURI" => "Couldn't parse the specified URI.",
+        "KeyTooLongError" => "Your key is too long.",
+        "MalformedXML" => {
+            "The XML you provided was not well-formed or did not validate against our published \
+             schema."
+        }
+        "MaxMessageLengthExceeded" => "Your request was too big.",
+        "MethodNotAllowed" => "The specified method is not allowed against this resource.",
+        "MissingContentLength" => "You must provide the Content-Length HTTP header.",
+        "MissingRequestBodyError" => "Request Body is empty.",
+        "NoSuchBucket" => "The specified bucket does not exist.",
+        "NoSuchKey" => "The specified key does not exist.",
+        "NoSuchUpload" => {
+            "The specified upload does not exist. The upload ID may be invalid, or the upload may \
+             have been aborted or completed."
+        }
+        "NotImplemented" => {
+            "A header or query you provided implies functionality that is not implemented."
+        }
+        "PreconditionFailed" => "At least one of the pre-conditions you specified did not hold.",
+        "SignatureDoesNotMatch" => {
+            "The request signature we calculated does not match the signature you provided. Check \
+             your key and signing method."
+        }
+        "SlowDown" => "Please reduce your request rate.",
+        other => other,
+    }
+}
+
+/// The body of an answer. It is read within the request's span, so that what happens while it is
+/// sent is logged with the request's id.
+#[derive(Debug)]
+pub struct FrontBody {
+    inner: Body,
+    span: tracing::Span,
+}
+
+impl FrontBody {
+    pub(super) fn new(inner: Body, span: tracing::Span) -> Self {
+        Self { inner, span }
+    }
+}
+
+impl http_body::Body for FrontBody {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, StdError>>> {
+        let Self { inner, span } = &mut *self;
+        let _within = span.enter();
+        Pin::new(inner).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.inner.size_hint()
+    }
+}

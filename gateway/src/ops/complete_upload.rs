@@ -1,0 +1,181 @@
+//! CompleteMultipartUpload.
+
+mod parts;
+
+use super::commit::{Failed, until_known};
+use super::found::refuse_early;
+use super::{OpResult, checksum, unsupported};
+use crate::context::{Context, Owned};
+use crate::error::{self, ApiError};
+use crate::precondition;
+use index::key::object::ObjectChecksum;
+use index::{CommittedVersion, CompleteUpload, WriteCondition};
+use parts::{Asked, Part};
+use s3s::dto::*;
+use s3s::{S3Error, S3Request, S3Response};
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::{Instrument, Span};
+use types::UploadId;
+
+/// A completion that takes longer is answered at once with 200, and its connection is kept alive
+/// with white space until its outcome follows in the body.
+const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(10);
+
+/// A completion whose request has been found good.
+struct Complete {
+    owned: Owned,
+    key: String,
+    upload: UploadId,
+    parts: Vec<Part>,
+    asked: Asked,
+    condition: WriteCondition,
+}
+
+/// CompleteMultipartUpload: the object is durable and visible when this says so; the same request
+/// repeated within seven days says the same.
+///
+/// # Errors
+/// What stands between the signer and the upload; InvalidPart, InvalidPartOrder, EntityTooSmall;
+/// a checksum or size that the object does not have; 412 or 404 by the client's condition.
+pub async fn run(
+    context: Arc<Context>,
+    request: S3Request<CompleteMultipartUploadInput>,
+) -> OpResult<CompleteMultipartUploadOutput> {
+    let input = &request.input;
+    let expected = input.expected_bucket_owner.as_deref();
+    let owned = context
+        .owned_key(&request, &input.bucket, &input.key, expected)
+        .await?;
+    unsupported::check(&request.headers)?;
+    let condition = precondition::of_write(input.if_match.as_ref(), input.if_none_match.as_ref())?;
+    let complete = Complete {
+        upload: UploadId::parse(&input.upload_id).ok_or_else(error::no_such_upload)?,
+        parts: parts::read(input.multipart_upload.as_ref())?,
+        asked: Asked::read(input)?,
+        condition,
+        owned,
+        key: input.key.clone(),
+    };
+    let host = request
+        .headers
+        .get(http::header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let base = CompleteMultipartUploadOutput {
+        bucket: Some(input.bucket.clone()),
+        key: Some(input.key.clone()),
+        location: Some(format!(
+            "http://{}/{}/{}",
+            host.unwrap_or_default(),
+            input.bucket,
+            input.key
+        )),
+        ..CompleteMultipartUploadOutput::default()
+    };
+    answer(context, complete, base).await
+}
+
+/// Runs the completion to its end, whatever becomes of the client.
+async fn answer(
+    context: Arc<Context>,
+    complete: Complete,
+    base: CompleteMultipartUploadOutput,
+) -> OpResult<CompleteMultipartUploadOutput> {
+    let parts = u32::try_from(complete.parts.len()).unwrap_or(u32::MAX);
+    let mut task = tokio::spawn(complete.run(context).in_current_span());
+    let finish = move |done: Result<Result<_, ApiError>, tokio::task::JoinError>| {
+        let (committed, checksum) = done.map_err(ApiError::internal)??;
+        Ok::<_, ApiError>(output(base, committed, checksum, parts))
+    };
+    if let Ok(done) = tokio::time::timeout(KEEP_ALIVE_AFTER, &mut task).await {
+        return Ok(S3Response::new(finish(done)?));
+    }
+    let span = Span::current();
+    let later = async move {
+        let answer = finish(task.await);
+        answer.map_err(|error| -> S3Error { error.log(&span) })
+    };
+    Ok(S3Response::new(CompleteMultipartUploadOutput {
+        future: Some(Box::pin(later)),
+        ..CompleteMultipartUploadOutput::default()
+    }))
+}
+
+fn output(
+    mut output: CompleteMultipartUploadOutput,
+    committed: CommittedVersion,
+    checksum: Option<ObjectChecksum>,
+    parts: u32,
+) -> CompleteMultipartUploadOutput {
+    output.e_tag = Some(ETag::Strong(committed.etag));
+    output.checksum_type = checksum::shown_type(checksum.as_ref());
+    checksum::show_checksum!(output, &checksum, parts);
+    output
+}
+
+impl Complete {
+    async fn run(
+        self,
+        context: Arc<Context>,
+    ) -> Result<(CommittedVersion, Option<ObjectChecksum>), ApiError> {
+        let bucket = &self.owned.bucket;
+        let found = context
+            .index
+            .get_upload(bucket, &self.key, self.upload)
+            .await?;
+        let record = found.ok_or_else(error::no_such_upload)?;
+        let etag = parts::etag(&self.parts)?;
+        let mut checksum = None;
+        if record.completed.is_none() {
+            refuse_early(&context, bucket, &self.key, &self.condition).await?;
+            if self.asked.needs_parts(&record, &self.parts) {
+                let stored = self.stored_parts(&context).await?;
+                checksum = self.asked.judge(&record, &self.parts, &stored)?;
+            }
+        }
+        let complete = CompleteUpload {
+            bucket,
+            key: &self.key,
+            upload: self.upload,
+            parts: self
+                .parts
+                .iter()
+                .map(|part| (part.number, part.etag.clone()))
+                .collect(),
+            etag,
+            checksum: checksum.clone(),
+            part_bytes_min: context.config.part_bytes_min,
+            condition: self.condition.clone(),
+            op_id: context.index.new_op_id(),
+        };
+        let committed =
+            until_known(&context, || context.index.complete_upload(complete.clone())).await;
+        Ok((committed.map_err(Failed::into_error)?, checksum))
+    }
+
+    /// What was uploaded, by part number, of the parts that the request names.
+    async fn stored_parts(
+        &self,
+        context: &Context,
+    ) -> Result<Vec<index::key::upload::PartRecord>, ApiError> {
+        let mut stored = Vec::with_capacity(self.parts.len());
+        let mut after = 0;
+        loop {
+            let limit = (after, types::limits::LIST_KEYS_MAX);
+            let bucket = &self.owned.bucket;
+            let page = context
+                .index
+                .list_parts(bucket, &self.key, self.upload, limit)
+                .await?;
+            stored.extend(page.parts.into_iter().filter(|part| {
+                self.parts
+                    .binary_search_by_key(&part.number, |asked| asked.number)
+                    .is_ok()
+            }));
+            match page.next {
+                Some(last) => after = last,
+                None => return Ok(stored),
+            }
+        }
+    }
+}

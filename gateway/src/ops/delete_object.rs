@@ -1,0 +1,54 @@
+//! DeleteObject.
+
+use super::commit::{Failed, until_known};
+use super::{OpResult, object_body};
+use crate::context::Context;
+use crate::error::ApiError;
+use crate::precondition;
+use index::{DeleteObject, WriteCondition};
+use s3s::dto::*;
+use s3s::{S3Request, S3Response};
+use std::sync::Arc;
+
+/// DeleteObject: the key has no current version when this returns. A key that had none is no error.
+///
+/// # Errors
+/// What stands between the signer and the bucket; 412 when If-Match names another ETag.
+pub async fn run(
+    context: Arc<Context>,
+    request: S3Request<DeleteObjectInput>,
+) -> OpResult<DeleteObjectOutput> {
+    let input = &request.input;
+    let expected = input.expected_bucket_owner.as_deref();
+    let owned = context
+        .owned_key(&request, &input.bucket, &input.key, expected)
+        .await?;
+    object_body::refuse_version(input.version_id.as_deref())?;
+    if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
+        return Err(ApiError::not_implemented(format_args!(
+            "conditions on time or size"
+        )));
+    }
+    let condition = precondition::of_write(input.if_match.as_ref(), None)?;
+    delete(&context, &owned.bucket, &input.key, condition).await?;
+    Ok(S3Response::new(DeleteObjectOutput::default()))
+}
+
+/// Deletes the current version of a key, if it has one.
+pub(super) async fn delete(
+    context: &Context,
+    bucket: &index::Bucket,
+    key: &str,
+    condition: WriteCondition,
+) -> Result<(), ApiError> {
+    let delete = DeleteObject {
+        bucket,
+        key,
+        version: None,
+        condition,
+        op_id: context.index.new_op_id(),
+    };
+    let deleted = until_known(context, || context.index.delete_object(delete.clone())).await;
+    deleted.map_err(Failed::into_error)?;
+    Ok(())
+}

@@ -1,0 +1,215 @@
+//! Takes the body of an upload to where it will stay: inline for a small object, else to the disks
+//! while it arrives. Nothing of it is visible until the caller has committed it.
+
+use super::commit::Failed;
+use crate::admission::Lease;
+use crate::body::{PayloadStream, open_payload};
+use crate::context::Context;
+use crate::digest::{BodyDigests, BodyHasher, ChecksumAlgorithm, Declared};
+use crate::error::ApiError;
+use crate::metrics;
+use bytes::{Bytes, BytesMut};
+use chunkstore::{ObjectWriter, WriteTarget, Written};
+use index::key::cluster::MissingShards;
+use index::{Bucket, NewBody};
+use s3s::S3Request;
+use types::limits::PART_BYTES_MAX;
+use types::{ChunkId, Manifest, ManifestId};
+
+/// An upload whose headers have been found good; not a byte of its body has been read.
+pub(crate) struct Upload {
+    payload: PayloadStream,
+    length: u64,
+    declared: Declared,
+    lease: Lease,
+}
+
+/// Where the bytes of a received body are.
+pub(crate) enum Stored {
+    Inline(Bytes),
+    Chunks(ManifestId, Written),
+}
+
+/// A body that came whole and as declared; its bytes are durable unless they are inline.
+pub(crate) struct Received {
+    pub(crate) stored: Stored,
+    pub(crate) digests: BodyDigests,
+    _lease: Lease,
+}
+
+impl Upload {
+    /// Judges the headers of an upload, and waits for its share of memory.
+    pub(crate) async fn open<T>(
+        context: &Context,
+        request: &S3Request<T>,
+    ) -> Result<Self, ApiError> {
+        let declared = Declared::from_headers(&request.headers)?;
+        let payload = open_payload(request)?;
+        let length = payload.declared_len().ok_or_else(|| {
+            let message = "You must provide the Content-Length HTTP header.";
+            ApiError::new(
+                http::StatusCode::LENGTH_REQUIRED,
+                "MissingContentLength",
+                message,
+            )
+        })?;
+        if length > PART_BYTES_MAX {
+            let message = "Your proposed upload exceeds the maximum allowed size";
+            return Err(ApiError::bad("EntityTooLarge", message));
+        }
+        let lease = context.budget.upload(length).await?;
+        Ok(Self {
+            payload,
+            length,
+            declared,
+            lease,
+        })
+    }
+
+    /// The checksum algorithm that the client chose.
+    pub(crate) fn algorithm(&self) -> Option<ChecksumAlgorithm> {
+        self.declared.algorithm()
+    }
+
+    /// Receives the body. One of up to `inline_bytes` stays in memory; a longer one is durable on
+    /// return. `algorithm` is computed where the client did not choose another. After an error
+    /// nothing is left of it.
+    pub(crate) async fn receive(
+        mut self,
+        context: &Context,
+        bucket: &Bucket,
+        inline_bytes: usize,
+        algorithm: Option<ChecksumAlgorithm>,
+    ) -> Result<Received, ApiError> {
+        let algorithm = self.declared.algorithm().or(algorithm);
+        let hasher = BodyHasher::new(self.length, algorithm)?;
+        let (stored, digests) = if self.length <= inline_bytes as u64 {
+            self.into_memory(hasher).await?
+        } else {
+            self.to_disks(context, bucket, hasher).await?
+        };
+        metrics::received(self.length);
+        tracing::Span::current().record("bytes", self.length);
+        Ok(Received {
+            stored,
+            digests,
+            _lease: self.lease,
+        })
+    }
+
+    async fn into_memory(
+        &mut self,
+        mut hasher: BodyHasher,
+    ) -> Result<(Stored, BodyDigests), ApiError> {
+        let mut body = BytesMut::new();
+        while let Some(piece) = self.payload.next().await? {
+            hasher.update(&piece).await?;
+            body.extend_from_slice(&piece);
+        }
+        let digests = hasher.finish().await?;
+        self.verify(&digests)?;
+        Ok((Stored::Inline(body.freeze()), digests))
+    }
+
+    async fn to_disks(
+        &mut self,
+        context: &Context,
+        bucket: &Bucket,
+        hasher: BodyHasher,
+    ) -> Result<(Stored, BodyDigests), ApiError> {
+        let manifest = context.index.new_manifest_id(bucket);
+        let mut writer = context.chunks.writer(WriteTarget {
+            bucket: bucket.id,
+            manifest,
+            size: Some(self.length),
+        });
+        match self.copy_to(&mut writer, hasher).await {
+            Ok(digests) => {
+                let written = writer.finish().await?;
+                assert_eq!(written.length, self.length, "a whole body is written whole");
+                Ok((Stored::Chunks(manifest, written), digests))
+            }
+            Err(error) => {
+                writer.abandon().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn copy_to(
+        &mut self,
+        writer: &mut ObjectWriter,
+        mut hasher: BodyHasher,
+    ) -> Result<BodyDigests, ApiError> {
+        while let Some(piece) = self.payload.next().await? {
+            hasher.update(&piece).await?;
+            writer.write(piece).await?;
+        }
+        let digests = hasher.finish().await?;
+        self.verify(&digests)?;
+        Ok(digests)
+    }
+
+    /// Compares the digests of the whole body with what was declared.
+    fn verify(&self, digests: &BodyDigests) -> Result<(), ApiError> {
+        Ok(self.declared.verify(digests, self.payload.trailers())?)
+    }
+}
+
+impl Stored {
+    /// The bytes as the body of a new version in `bucket`.
+    pub(crate) fn body(&self, bucket: &Bucket) -> NewBody {
+        match self {
+            Self::Inline(bytes) => NewBody::Inline(bytes.clone()),
+            Self::Chunks(id, written) => NewBody::Chunks {
+                manifest: manifest(bucket, *id, written),
+                oldest_ms: written.oldest_ms,
+                missing: missing(written),
+            },
+        }
+    }
+
+    /// Takes the bytes away again, as far as disks can be asked; the orphan collector does the
+    /// rest. **Only for bytes that no commit can name.**
+    pub(crate) async fn discard(self, context: &Context) {
+        let Self::Chunks(_, written) = self else {
+            return;
+        };
+        context.chunks.abandon(&written.chunks).await;
+    }
+
+    /// What to do with the bytes when their commit failed; returns why it did.
+    pub(crate) async fn uncommitted<E>(self, context: &Context, failed: Failed<E>) -> E {
+        if matches!(failed, Failed::NotCommitted(_)) {
+            self.discard(context).await;
+        }
+        failed.into_error()
+    }
+}
+
+/// The manifest of bytes that were written for `bucket`.
+pub(crate) fn manifest(bucket: &Bucket, id: ManifestId, written: &Written) -> Manifest {
+    Manifest {
+        id,
+        length: written.length,
+        chunks: written.chunks.clone(),
+        home: bucket.id,
+        ..Manifest::default()
+    }
+}
+
+/// Shards that were not durable, as the index keeps them.
+pub(crate) fn missing(written: &Written) -> Vec<MissingShards> {
+    let cluster_of = |id: ChunkId| {
+        let chunk = written.chunks.iter().find(|chunk| chunk.id == id);
+        chunk.map(|chunk| chunk.cluster).unwrap_or_default()
+    };
+    let missing = written.missing.iter().map(|shards| MissingShards {
+        pg: shards.pg,
+        chunk: shards.chunk,
+        positions: shards.positions.0,
+        cluster: cluster_of(shards.chunk),
+        ..MissingShards::default()
+    });
+    missing.collect()
+}

@@ -1,0 +1,48 @@
+//! The Range header against the length of an object. Pure.
+
+use s3s::dto::Range as Header;
+use std::ops::Range;
+
+/// No byte of the object lies in the range asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the range lies outside of an object of {length} bytes")]
+pub struct Unsatisfiable {
+    /// Length of the object.
+    pub length: u64,
+}
+
+/// The bytes to send of an object of `length` bytes; never an empty range.
+///
+/// # Errors
+/// [`Unsatisfiable`]: 416, which every range of an empty object is.
+pub fn resolve(header: Header, length: u64) -> Result<Range<u64>, Unsatisfiable> {
+    let range = match header {
+        Header::Int { first, last } => {
+            first..last.map_or(length, |last| last.saturating_add(1).min(length))
+        }
+        Header::Suffix { length: suffix } => length.saturating_sub(suffix)..length,
+    };
+    if range.is_empty() {
+        return Err(Unsatisfiable { length });
+    }
+    Ok(range)
+}
+
+/// The Content-Range header of a 206.
+#[must_use]
+pub fn content_range(range: &Range<u64>, length: u64) -> String {
+    assert!(
+        range.end > range.start && range.end <= length,
+        "a resolved range is not empty"
+    );
+    format!("bytes {}-{}/{length}", range.start, range.end - 1)
+}
+
+/// The Content-Range header of a 416.
+#[must_use]
+pub fn unsatisfied_range(length: u64) -> String {
+    format!("bytes */{length}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! The one `impl S3`: every operation that is offered, one line each. What is not listed answers
+//! 501 NotImplemented, by the defaults of s3s.
+
+use crate::context::Context;
+use crate::error::ApiError;
+use crate::{digest, metrics, ops};
+use http::StatusCode;
+use s3s::dto::*;
+use s3s::{S3, S3Request, S3Response, S3Result};
+use std::future::Future;
+use std::sync::Arc;
+use tracing::field::Empty;
+use tracing::{Instrument, Span};
+
+/// The S3 operations over an index and a chunk store. Cheap to clone.
+#[derive(Clone)]
+pub struct Gateway {
+    context: Arc<Context>,
+}
+
+impl Gateway {
+    /// Operations that share `context`.
+    #[must_use]
+    pub fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+
+    /// Runs one operation in a span of its own, and counts it.
+    async fn observe<I, O, F>(
+        &self,
+        op: &'static str,
+        run: impl FnOnce(Arc<Context>, S3Request<I>) -> F + Send,
+        request: S3Request<I>,
+    ) -> S3Result<S3Response<O>>
+    where
+        F: Future<Output = Result<S3Response<O>, ApiError>> + Send,
+    {
+        let span = tracing::info_span!(
+            "operation",
+            op,
+            bucket = Empty,
+            key = Empty,
+            bytes = Empty,
+            status = Empty
+        );
+        let started = self.context.clock.monotonic();
+        let answer = match digest::small_body_fault(&request.extensions) {
+            Some(fault) => Err(fault.into()),
+            None => {
+                let work = run(Arc::clone(&self.context), request);
+                work.instrument(span.clone()).await
+            }
+        };
+        let status = match &answer {
+            Ok(response) => response.status.unwrap_or(StatusCode::OK),
+            Err(error) => error.status(),
+        };
+        span.record("status", status.as_u16());
+        metrics::answered(
+            op,
+            status,
+            self.context.clock.monotonic().saturating_sub(started),
+        );
+        answer.map_err(|error| error.log(&span))
+    }
+}
+
+/// Records what an operation is about in its span.
+pub(crate) fn record_target(bucket: &str, key: Option<&str>) {
+    let span = Span::current();
+    span.record("bucket", bucket);
+    if let Some(key) = key {
+        span.record("key", key);
+    }
+}
+
+macro_rules! delegate {
+    ($($method:ident($input:ident) -> $output:ident: $op:literal, $run:path;)*) => {
+        #[async_trait::async_trait]
+        impl S3 for Gateway {
+            $(async fn $method(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
+                self.observe($op, $run, request).await
+            })*
+        }
+
+        /// The operations that [`Gateway`] answers, by S3's names.
+        #[cfg(test)]
+        pub(crate) const ANSWERED: &[&str] = &[$($op),*];
+    };
+}
+
+delegate! {
+    abort_multipart_upload(AbortMultipartUploadInput) -> AbortMultipartUploadOutput:
+        "AbortMultipartUpload", ops::abort_upload::run;
+    complete_multipart_upload(CompleteMultipartUploadInput) -> CompleteMultipartUploadOutput:
+        "CompleteMultipartUpload", ops::complete_upload::run;
+    copy_object(CopyObjectInput) -> CopyObjectOutput: "CopyObject", ops::copy_object::run;
+    create_bucket(CreateBucketInput) -> CreateBucketOutput: "CreateBucket", ops::create_bucket::run;
+    create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput:
+        "CreateMultipartUpload", ops::create_upload::run;
+    delete_bucket(DeleteBucketInput) -> DeleteBucketOutput: "DeleteBucket", ops::delete_bucket::run;
+    delete_object(DeleteObjectInput) -> DeleteObjectOutput: "DeleteObject", ops::delete_object::run;
+    delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput:
+        "DeleteObjects", ops::delete_objects::run;
+    get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput)
+        -> GetBucketAccelerateConfigurationOutput:
+        "GetBucketAccelerateConfiguration", ops::unset::accelerate;
+    get_bucket_acl(GetBucketAclInput) -> GetBucketAclOutput: "GetBucketAcl", ops::acl::of_bucket;
+    get_bucket_cors(GetBucketCorsInput) -> GetBucketCorsOutput: "GetBucketCors", ops::unset::cors;
+    get_bucket_encryption(GetBucketEncryptionInput) -> GetBucketEncryptionOutput:
+        "GetBucketEncryption", ops::unset::encryption;
+    get_bucket_lifecycle_configuration(GetBucketLifecycleConfigurationInput)
+        -> GetBucketLifecycleConfigurationOutput:
+        "GetBucketLifecycleConfiguration", ops::unset::lifecycle;
+    get_bucket_location(GetBucketLocationInput) -> GetBucketLocationOutput:
+        "GetBucketLocation", ops::get_bucket_location::run;
+    get_bucket_logging(GetBucketLoggingInput) -> GetBucketLoggingOutput:
+        "GetBucketLogging", ops::unset::logging;
+    get_bucket_notification_configuration(GetBucketNotificationConfigurationInput)
+        -> GetBucketNotificationConfigurationOutput:
+        "GetBucketNotificationConfiguration", ops::unset::notification;
+    get_bucket_ownership_controls(GetBucketOwnershipControlsInput)
+        -> GetBucketOwnershipControlsOutput:
+        "GetBucketOwnershipControls", ops::unset::ownership_controls;
+    get_bucket_policy(GetBucketPolicyInput) -> GetBucketPolicyOutput:
+        "GetBucketPolicy", ops::unset::policy;
+    get_bucket_policy_status(GetBucketPolicyStatusInput) -> GetBucketPolicyStatusOutput:
+        "GetBucketPolicyStatus", ops::unset::policy_status;
+    get_bucket_replication(GetBucketReplicationInput) -> GetBucketReplicationOutput:
+        "GetBucketReplication", ops::unset::replication;
+    get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput:
+        "GetBucketRequestPayment", ops::unset::request_payment;
+    get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput:
+        "GetBucketTagging", ops::unset::tagging;
+    get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput:
+        "GetBucketVersioning", ops::unset::versioning;
+    get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput:
+        "GetBucketWebsite", ops::unset::website;
+    get_object(GetObjectInput) -> GetObjectOutput: "GetObject", ops::get_object::run;
+    get_object_acl(GetObjectAclInput) -> GetObjectAclOutput: "GetObjectAcl", ops::acl::of_object;
+    get_object_lock_configuration(GetObjectLockConfigurationInput)
+        -> GetObjectLockConfigurationOutput:
+        "GetObjectLockConfiguration", ops::unset::object_lock;
+    get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput:
+        "GetPublicAccessBlock", ops::unset::public_access_block;
+    head_bucket(HeadBucketInput) -> HeadBucketOutput: "HeadBucket", ops::head_bucket::run;
+    head_object(HeadObjectInput) -> HeadObjectOutput: "HeadObject", ops::head_object::run;
+    list_buckets(ListBucketsInput) -> ListBucketsOutput: "ListBuckets", ops::list_buckets::run;
+    list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput:
+        "ListMultipartUploads", ops::list_uploads::run;
+    list_objects(ListObjectsInput) -> ListObjectsOutput: "ListObjects", ops::list_objects::run;
+    list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output:
+        "ListObjectsV2", ops::list_objects_v2::run;
+    list_parts(ListPartsInput) -> ListPartsOutput: "ListParts", ops::list_parts::run;
+    put_object(PutObjectInput) -> PutObjectOutput: "PutObject", ops::put_object::run;
+    upload_part(UploadPartInput) -> UploadPartOutput: "UploadPart", ops::upload_part::run;
+}

@@ -1,0 +1,20 @@
+//! The S3 operations over an index and disks in memory, asked with signed HTTP requests.
+
+#![allow(
+    missing_docs,
+    reason = "a test binary has no readers of its documentation"
+)]
+
+mod harness;
+
+mod buckets;
+mod copies;
+mod deletes;
+mod faults;
+mod lists;
+mod model;
+mod multipart;
+mod objects;
+mod probes;
+mod races;
+mod refusals;

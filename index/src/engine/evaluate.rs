@@ -1,0 +1,165 @@
+//! What becomes of a run of batches: pure but for reading the values that conditions name.
+//!
+//! # To ensure correctness
+//! - Each batch sees the effects of those before it in the run (the overlay).
+//! - No clock and no randomness is read: the same batches on the same partition give the same result
+//!   on every replica.
+//! - Nothing is changed here. The engine makes all of [`Evaluated::writes`] durable together, or none.
+
+use super::state::PartitionState;
+use super::{limits, open_value};
+use crate::key::Key;
+use crate::store::{Batch, Condition, Operation, Outcome, Seq, StoreError, Versioned};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use types::{OpId, PartitionId, envelope, limits::OUTCOME_TTL};
+
+/// Where sealed values are read that the run has not written itself.
+pub trait Base {
+    /// The sealed value of `key`.
+    fn sealed(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+}
+
+/// The result of a run.
+pub struct Evaluated {
+    /// One for each batch.
+    pub outcomes: Vec<Outcome>,
+    /// Sealed values by key, `None` where the key is removed. Empty when nothing is to be written.
+    pub writes: BTreeMap<Bytes, Option<Bytes>>,
+    /// State of the partition after the run; among the writes when it has changed.
+    pub state: PartitionState,
+}
+
+/// Evaluates `batches` in order on a partition that has `state` and the values of `base`.
+///
+/// # Errors
+/// [`StoreError::TooLarge`], [`StoreError::Fenced`] and [`StoreError::Corrupt`] for the run as a whole.
+pub fn evaluate(
+    base: &dyn Base,
+    partition: PartitionId,
+    state: &PartitionState,
+    batches: &[Batch],
+) -> Result<Evaluated, StoreError> {
+    for batch in batches {
+        limits::check_batch(batch)?;
+    }
+    let mut run = Run {
+        base,
+        partition,
+        state: state.clone(),
+        writes: BTreeMap::new(),
+    };
+    let outcomes = batches
+        .iter()
+        .map(|batch| run.apply(batch))
+        .collect::<Result<_, _>>()?;
+    if run.state != *state {
+        let (key, sealed) = run.state.seal();
+        run.writes.insert(key, Some(sealed));
+    }
+    Ok(Evaluated {
+        outcomes,
+        writes: run.writes,
+        state: run.state,
+    })
+}
+
+struct Run<'a> {
+    base: &'a dyn Base,
+    partition: PartitionId,
+    state: PartitionState,
+    writes: BTreeMap<Bytes, Option<Bytes>>,
+}
+
+impl Run<'_> {
+    fn apply(&mut self, batch: &Batch) -> Result<Outcome, StoreError> {
+        if batch.epoch < self.state.epoch {
+            return Err(StoreError::Fenced {
+                partition: self.partition,
+                epoch: batch.epoch,
+                current: self.state.epoch,
+            });
+        }
+        self.state.epoch = batch.epoch;
+        if let Some(idempotency) = &batch.idempotency {
+            if self.is_expired(idempotency.op_id, batch.now_ms) {
+                return Ok(Outcome::Expired);
+            }
+            let key = outcome_key(idempotency.op_id);
+            if let Some(found) = self.get(&key)? {
+                return Ok(Outcome::Duplicate(found.value));
+            }
+        }
+        for (index, condition) in batch.conditions.iter().enumerate() {
+            if !self.holds(condition)? {
+                return Ok(Outcome::ConditionFailed(index));
+            }
+        }
+        Ok(Outcome::Committed(self.commit(batch)))
+    }
+
+    /// An id is too old when its outcome would no longer be kept, or when it may already be gone: the
+    /// second matters when the wall clock has gone back.
+    fn is_expired(&self, op_id: OpId, now_ms: u64) -> bool {
+        let ttl_ms = OUTCOME_TTL.as_millis() as u64;
+        let oldest_kept_ms = now_ms
+            .saturating_sub(ttl_ms)
+            .max(self.state.outcomes_from_ms);
+        op_id.time_ms() < oldest_kept_ms
+    }
+
+    fn get(&self, key: &Bytes) -> Result<Option<Versioned>, StoreError> {
+        let sealed = match self.writes.get(key) {
+            Some(written) => written.clone(),
+            None => self.base.sealed(key)?,
+        };
+        sealed.map(|sealed| open_value(key, &sealed)).transpose()
+    }
+
+    fn holds(&self, condition: &Condition) -> Result<bool, StoreError> {
+        Ok(match condition {
+            Condition::Absent(key) => self.get(key)?.is_none(),
+            Condition::Exists(key) => self.get(key)?.is_some(),
+            Condition::SeqIs(key, seq) => self.get(key)?.is_some_and(|found| found.seq == *seq),
+        })
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Seq {
+        self.state.last_seq += 1;
+        let seq = self.state.last_seq;
+        let mut reclaims = 0;
+        for operation in &batch.operations {
+            match operation {
+                Operation::Put(key, value) => self.put(key.clone(), value),
+                Operation::Delete(key) => self.delete(key),
+                Operation::Reclaim(value) => {
+                    let number = reclaims;
+                    reclaims += 1;
+                    self.put(Key::Reclaim { seq, number }.encode(), value);
+                }
+            }
+        }
+        self.put(Key::Feed { seq }.encode(), &batch.feed);
+        if let Some(idempotency) = &batch.idempotency {
+            self.put(outcome_key(idempotency.op_id), &idempotency.outcome);
+        }
+        seq
+    }
+
+    fn put(&mut self, key: Bytes, value: &Bytes) {
+        let sealed = envelope::seal(&key, self.state.last_seq, value);
+        self.writes.insert(key, Some(sealed.into()));
+    }
+
+    fn delete(&mut self, key: &Bytes) {
+        if let Ok(Key::Outcome { op_id }) = Key::decode(key) {
+            let after_ms = op_id.time_ms() + 1;
+            self.state.outcomes_from_ms = self.state.outcomes_from_ms.max(after_ms);
+        }
+        self.writes.insert(key.clone(), None);
+    }
+}
+
+fn outcome_key(op_id: OpId) -> Bytes {
+    Key::Outcome { op_id }.encode()
+}

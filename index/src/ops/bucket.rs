@@ -1,0 +1,413 @@
+//! Buckets: creation and deletion over two partitions, so that either can stop anywhere and be
+//! resumed.
+//!
+//! ```text
+//! create:  root Creating -> b/ Open -> root Active
+//! delete:  b/ Closing -> scan -> (b/ Open: not empty)
+//!                             -> uploads aborted -> root Deleting -> b/ removed -> root removed
+//! ```
+//! Everything that changes a name or closes its bucket holds the latch of the name.
+
+use super::draft::{Draft, Drafted, Loaded, corrupt, decode_key, load, records};
+use crate::api::Bucket;
+use crate::context::{ATTEMPTS, Context, contended};
+use crate::error::{CreateBucketError, DeleteBucketError, UpdateBucketError};
+use crate::key::bucket::{BucketName, BucketPhase, BucketState, Counter, NamePhase, Versioning};
+use crate::key::feed::{EventKind, FeedEvent};
+use crate::key::reclaim::{PartSet, ReclaimRecord};
+use crate::key::upload::UploadRecord;
+use crate::key::{Key, KeyRange};
+use crate::owner::PartitionOwner;
+use crate::partition::place_bucket;
+use crate::store::{Seq, StoreError};
+use types::{BucketId, PartitionId};
+
+/// Uploads aborted in one batch: two operations each.
+const UPLOADS_PER_BATCH: usize = 50;
+
+fn name_key(name: &str) -> Key {
+    Key::BucketName {
+        name: name.to_owned(),
+    }
+}
+
+fn state_key(bucket: BucketId) -> Key {
+    Key::BucketState { bucket }
+}
+
+fn event(kind: EventKind, bucket: BucketId) -> FeedEvent {
+    FeedEvent {
+        kind,
+        bucket,
+        ..Default::default()
+    }
+}
+
+fn bucket_of(
+    ctx: &Context,
+    (partition, id): (PartitionId, BucketId),
+    state: Loaded<BucketState>,
+) -> Bucket {
+    Bucket {
+        id,
+        partition,
+        home: ctx.region,
+        name: state.record.name,
+        owner: state.record.owner,
+        created_ms: state.record.created_ms,
+        versioning: state.record.versioning,
+        state_seq: state.seq,
+    }
+}
+
+pub(crate) async fn by_name(ctx: &Context, name: &str) -> Result<Option<Bucket>, StoreError> {
+    match load::<BucketName>(ctx.control(), &name_key(name)).await? {
+        Some(found) if found.record.phase == NamePhase::Active => {
+            by_id(ctx, found.record.partition, found.record.bucket).await
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+pub(crate) async fn by_id(
+    ctx: &Context,
+    partition: PartitionId,
+    id: BucketId,
+) -> Result<Option<Bucket>, StoreError> {
+    let state = load(ctx.owner(partition)?, &state_key(id)).await?;
+    Ok(state.map(|state| bucket_of(ctx, (partition, id), state)))
+}
+
+pub(crate) async fn list(ctx: &Context, owner: &str) -> Result<Vec<Bucket>, StoreError> {
+    let mut range = Key::owned_buckets_range(owner);
+    let mut buckets = Vec::new();
+    loop {
+        let page = ctx.control().scan(range.clone().page(1000, None)).await?;
+        let more = page.more;
+        for (key, _) in records::<bool>(page)? {
+            if let Key::OwnedBucket { name, .. } = decode_key(&key)? {
+                buckets.extend(by_name(ctx, &name).await?);
+            }
+            range = range.after(&key);
+        }
+        if !more {
+            return Ok(buckets);
+        }
+    }
+}
+
+/// Takes the name, then writes the state, then makes the name active.
+pub(crate) async fn create(
+    ctx: &Context,
+    name: &str,
+    owner: &str,
+) -> Result<Bucket, CreateBucketError> {
+    let control = ctx.control();
+    let keys = [name_key(name).encode(), Key::BucketCounter.encode()];
+    let _latch = control.latch(&keys).await;
+    for _ in 0..ATTEMPTS {
+        let Some(found) = load::<BucketName>(control, &name_key(name)).await? else {
+            take_name(ctx, name, owner).await?;
+            continue;
+        };
+        let (is_owner, phase) = (found.record.owner == owner, found.record.phase);
+        match phase {
+            NamePhase::Active if is_owner => return Err(CreateBucketError::AlreadyOwnedByYou),
+            NamePhase::Active => return Err(CreateBucketError::AlreadyExists),
+            NamePhase::Deleting => finish_deletion(ctx, name, found).await?,
+            NamePhase::Creating => {
+                let bucket = finish_creation(ctx, name, found).await?;
+                return if is_owner {
+                    Ok(bucket)
+                } else {
+                    Err(CreateBucketError::AlreadyExists)
+                };
+            }
+        }
+    }
+    Err(contended().into())
+}
+
+/// Gives the name an id that was never used before.
+async fn take_name(ctx: &Context, name: &str, owner: &str) -> Result<(), StoreError> {
+    let control = ctx.control();
+    let counter = load::<Counter>(control, &Key::BucketCounter).await?;
+    let counter_seq = counter.as_ref().map(|loaded| loaded.seq);
+    let mut counter = counter.map(|loaded| loaded.record).unwrap_or_default();
+    counter.last += 1;
+    let id = BucketId(counter.last);
+    let record = BucketName {
+        bucket: id,
+        owner: owner.to_owned(),
+        phase: NamePhase::Creating,
+        created_ms: ctx.clock.now_ms(),
+        home: ctx.region,
+        home_epoch: ctx.home_epoch,
+        partition: place_bucket(id, ctx.data_partitions()),
+        ..Default::default()
+    };
+    let mut draft = Draft::default();
+    draft.expect(&name_key(name), None);
+    draft.expect(&Key::BucketCounter, counter_seq);
+    draft.put(&Key::BucketCounter, &counter);
+    draft.put(&name_key(name), &record);
+    draft.put(&owned_key(owner, name), &true);
+    // On a conflict the caller reads the name again and decides anew.
+    draft.commit(control).await?;
+    Ok(())
+}
+
+fn owned_key(owner: &str, name: &str) -> Key {
+    Key::OwnedBucket {
+        owner: owner.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+async fn finish_creation(
+    ctx: &Context,
+    name: &str,
+    found: Loaded<BucketName>,
+) -> Result<Bucket, StoreError> {
+    let mut record = found.record;
+    let (partition, id) = (record.partition, record.bucket);
+    let owner = ctx.owner(partition)?;
+    if load::<BucketState>(owner, &state_key(id)).await?.is_none() {
+        let state = BucketState {
+            name: name.to_owned(),
+            owner: record.owner.clone(),
+            created_ms: record.created_ms,
+            ..Default::default()
+        };
+        let mut draft = Draft::default();
+        draft.expect(&state_key(id), None);
+        draft.put(&state_key(id), &state);
+        draft.tell(&event(EventKind::BucketChanged, id));
+        committed(draft.commit(owner).await?)?;
+    }
+    record.phase = NamePhase::Active;
+    replace_name(ctx, name, found.seq, &record).await?;
+    by_id(ctx, partition, id).await?.ok_or_else(contended)
+}
+
+async fn replace_name(
+    ctx: &Context,
+    name: &str,
+    seq: Seq,
+    record: &BucketName,
+) -> Result<(), StoreError> {
+    let mut draft = Draft::default();
+    draft.expect(&name_key(name), Some(seq));
+    draft.put(&name_key(name), record);
+    committed(draft.commit(ctx.control()).await?)
+}
+
+/// The latch keeps others of this process away, so a conflict means another owner.
+fn committed(drafted: Drafted) -> Result<(), StoreError> {
+    match drafted {
+        Drafted::Committed(_) => Ok(()),
+        Drafted::Conflict | Drafted::Repeated(_) | Drafted::Expired => Err(contended()),
+    }
+}
+
+pub(crate) async fn delete(ctx: &Context, name: &str) -> Result<(), DeleteBucketError> {
+    let _latch = ctx.control().latch(&[name_key(name).encode()]).await;
+    let load_name = || async { load::<BucketName>(ctx.control(), &name_key(name)).await };
+    let mut found = load_name().await?.ok_or(DeleteBucketError::NoSuchBucket)?;
+    if found.record.phase == NamePhase::Creating {
+        finish_creation(ctx, name, found).await?;
+        found = load_name().await?.ok_or(DeleteBucketError::NoSuchBucket)?;
+    }
+    if found.record.phase == NamePhase::Deleting {
+        return Ok(finish_deletion(ctx, name, found).await?);
+    }
+    match close(ctx, name, found).await? {
+        Closed::Removed => Ok(()),
+        Closed::Reopened => Err(DeleteBucketError::NotEmpty),
+    }
+}
+
+/// How a deletion ended.
+enum Closed {
+    Removed,
+    /// The bucket holds something.
+    Reopened,
+}
+
+/// Closes the bucket of an active name, looks whether it is empty, and removes or reopens it.
+async fn close(
+    ctx: &Context,
+    name: &str,
+    mut found: Loaded<BucketName>,
+) -> Result<Closed, StoreError> {
+    let id = found.record.bucket;
+    let owner = ctx.owner(found.record.partition)?;
+    let absent = || {
+        corrupt(
+            &state_key(id).encode(),
+            "an active bucket has no state".to_owned(),
+        )
+    };
+    let state = load::<BucketState>(owner, &state_key(id))
+        .await?
+        .ok_or_else(absent)?;
+    let closing = match state.record.phase {
+        BucketPhase::Closing => state,
+        BucketPhase::Open => set_phase(owner, id, state, BucketPhase::Closing).await?,
+    };
+    if !is_empty(owner, id).await? {
+        set_phase(owner, id, closing, BucketPhase::Open).await?;
+        return Ok(Closed::Reopened);
+    }
+    abort_uploads(owner, id, closing.seq).await?;
+    found.record.phase = NamePhase::Deleting;
+    replace_name(ctx, name, found.seq, &found.record).await?;
+    let name_again = load(ctx.control(), &name_key(name)).await?;
+    finish_deletion(ctx, name, name_again.ok_or_else(contended)?).await?;
+    Ok(Closed::Removed)
+}
+
+async fn set_phase(
+    owner: &PartitionOwner,
+    id: BucketId,
+    mut state: Loaded<BucketState>,
+    phase: BucketPhase,
+) -> Result<Loaded<BucketState>, StoreError> {
+    state.record.phase = phase;
+    let mut draft = Draft::default();
+    draft.expect(&state_key(id), Some(state.seq));
+    draft.put(&state_key(id), &state.record);
+    match draft.commit(owner).await? {
+        Drafted::Committed(seq) => Ok(Loaded {
+            seq,
+            record: state.record,
+        }),
+        // Versioning was set meanwhile, or another owner was here.
+        Drafted::Conflict | Drafted::Repeated(_) | Drafted::Expired => Err(contended()),
+    }
+}
+
+async fn is_empty(owner: &PartitionOwner, bucket: BucketId) -> Result<bool, StoreError> {
+    for range in [
+        Key::objects_range(bucket, ""),
+        Key::versions_range(bucket, ""),
+    ] {
+        if !owner.scan(range.page(1, None)).await?.entries.is_empty() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Ends the uploads of a bucket that is closing.
+async fn abort_uploads(
+    owner: &PartitionOwner,
+    bucket: BucketId,
+    closing: Seq,
+) -> Result<(), StoreError> {
+    let range: KeyRange = Key::uploads_range(bucket, "");
+    loop {
+        let page = owner
+            .scan(range.clone().page(UPLOADS_PER_BATCH, None))
+            .await?;
+        if page.entries.is_empty() {
+            return Ok(());
+        }
+        let mut draft = Draft::default();
+        draft.expect(&state_key(bucket), Some(closing));
+        for (key, upload) in records::<UploadRecord>(page)? {
+            draft.delete(&decode_key(&key)?);
+            if upload.record.completed.is_none() {
+                let parts = PartSet::default();
+                draft.reclaim(&ReclaimRecord::of_upload(bucket, upload.record.id, parts));
+            }
+        }
+        committed(draft.commit(owner).await?)?;
+    }
+}
+
+/// Removes the state and then the name of a bucket that was found empty.
+async fn finish_deletion(
+    ctx: &Context,
+    name: &str,
+    found: Loaded<BucketName>,
+) -> Result<(), StoreError> {
+    let id = found.record.bucket;
+    let owner = ctx.owner(found.record.partition)?;
+    if let Some(state) = load::<BucketState>(owner, &state_key(id)).await? {
+        let mut draft = Draft::default();
+        draft.expect(&state_key(id), Some(state.seq));
+        draft.delete(&state_key(id));
+        draft.tell(&event(EventKind::BucketRemoved, id));
+        committed(draft.commit(owner).await?)?;
+    }
+    let mut draft = Draft::default();
+    draft.expect(&name_key(name), Some(found.seq));
+    draft.delete(&name_key(name));
+    draft.delete(&owned_key(&found.record.owner, name));
+    committed(draft.commit(ctx.control()).await?)
+}
+
+/// Called by whoever meets a bucket that is closing: waits for its deletion, or, if that was
+/// interrupted, finishes it. Afterwards the bucket is open or gone.
+pub(crate) async fn settle(
+    ctx: &Context,
+    owner: &PartitionOwner,
+    bucket: BucketId,
+) -> Result<(), StoreError> {
+    let Some(state) = load::<BucketState>(owner, &state_key(bucket)).await? else {
+        return Ok(());
+    };
+    let name = state.record.name;
+    let _latch = ctx.control().latch(&[name_key(&name).encode()]).await;
+    match load::<BucketState>(owner, &state_key(bucket)).await? {
+        Some(state) if state.record.phase == BucketPhase::Closing => {}
+        Some(_) | None => return Ok(()),
+    }
+    let found = load::<BucketName>(ctx.control(), &name_key(&name)).await?;
+    let absent = || {
+        corrupt(
+            &name_key(&name).encode(),
+            "a closing bucket has no name".to_owned(),
+        )
+    };
+    let found = found
+        .filter(|found| found.record.bucket == bucket)
+        .ok_or_else(absent)?;
+    if found.record.phase == NamePhase::Deleting {
+        return finish_deletion(ctx, &name, found).await;
+    }
+    close(ctx, &name, found).await.map(|_| ())
+}
+
+pub(crate) async fn set_versioning(
+    ctx: &Context,
+    bucket: &Bucket,
+    versioning: Versioning,
+) -> Result<Bucket, UpdateBucketError> {
+    let owner = ctx.owner(bucket.partition)?;
+    for _ in 0..ATTEMPTS {
+        let state = load::<BucketState>(owner, &state_key(bucket.id)).await?;
+        let mut state = state.ok_or(UpdateBucketError::NoSuchBucket)?;
+        if state.record.phase == BucketPhase::Closing {
+            settle(ctx, owner, bucket.id).await?;
+            continue;
+        }
+        if versioning == Versioning::Unversioned && state.record.versioning != versioning {
+            return Err(UpdateBucketError::CannotRemoveVersioning);
+        }
+        state.record.versioning = versioning;
+        let mut draft = Draft::default();
+        draft.expect(&state_key(bucket.id), Some(state.seq));
+        draft.put(&state_key(bucket.id), &state.record);
+        draft.tell(&event(EventKind::BucketChanged, bucket.id));
+        if let Drafted::Committed(seq) = draft.commit(owner).await? {
+            let state = Loaded {
+                seq,
+                record: state.record,
+            };
+            return Ok(bucket_of(ctx, (bucket.partition, bucket.id), state));
+        }
+    }
+    Err(contended().into())
+}

@@ -1,0 +1,158 @@
+//! Deleting: the current version, or a version by its id; or making a delete marker.
+
+use super::bucket;
+use super::draft::{Draft, Drafted, Loaded, load, outcome_of};
+use super::put::{Attempt, event_of, matches_etag, outcome_for, replaced_null};
+use super::read::find_version;
+use super::versions::{self, KeyState};
+use crate::api::{DeleteObject, Deleted, VersionRef, WriteCondition};
+use crate::context::{ATTEMPTS, Context, contended};
+use crate::error::DeleteObjectError;
+use crate::key::Key;
+use crate::key::bucket::{BucketPhase, BucketState, Versioning};
+use crate::key::feed::{EventKind, FeedEvent};
+use crate::key::object::VersionRecord;
+use crate::key::outcome::OutcomeRecord;
+use crate::owner::PartitionOwner;
+
+pub(crate) async fn delete_object(
+    ctx: &Context,
+    delete: DeleteObject<'_>,
+) -> Result<Deleted, DeleteObjectError> {
+    let owner = ctx.owner(delete.bucket.partition)?;
+    let key = Key::Current {
+        bucket: delete.bucket.id,
+        key: delete.key.to_owned(),
+    }
+    .encode();
+    for _ in 0..ATTEMPTS {
+        let attempt = {
+            let _latch = owner.latch(std::slice::from_ref(&key)).await;
+            attempt(ctx, owner, &delete).await?
+        };
+        match attempt {
+            Attempt::Done(deleted) => return Ok(deleted),
+            Attempt::Again => {}
+            Attempt::Closing => bucket::settle(ctx, owner, delete.bucket.id).await?,
+        }
+    }
+    Err(contended().into())
+}
+
+async fn attempt(
+    ctx: &Context,
+    owner: &PartitionOwner,
+    delete: &DeleteObject<'_>,
+) -> Result<Attempt<Deleted>, DeleteObjectError> {
+    if let Some(first) = outcome_of(owner, delete.op_id).await? {
+        return Ok(Attempt::Done(deleted(&first)));
+    }
+    let bucket_key = Key::BucketState {
+        bucket: delete.bucket.id,
+    };
+    let Some(bucket) = load::<BucketState>(owner, &bucket_key).await? else {
+        return Err(DeleteObjectError::NoSuchBucket);
+    };
+    if bucket.record.phase == BucketPhase::Closing {
+        return Ok(Attempt::Closing);
+    }
+    let state = KeyState::load(owner, delete.bucket.id, delete.key).await?;
+    let target = match delete.version {
+        Some(version) => find_version(owner, &state, version).await?,
+        None => state.current().cloned(),
+    };
+    check_condition(&delete.condition, target.as_ref())?;
+    let makes_marker =
+        delete.version.is_none() && bucket.record.versioning != Versioning::Unversioned;
+    let mut draft = Draft::default();
+    draft.expect(&bucket_key, Some(bucket.seq));
+    let outcome = if makes_marker {
+        draft_marker(ctx, owner, (&mut draft, &bucket), &state, delete).await?
+    } else if let Some(target) = target {
+        draft_removal(owner, &mut draft, &state, delete, &target).await?
+    } else {
+        return Ok(Attempt::Done(Deleted::default()));
+    };
+    draft.once(delete.op_id, &outcome);
+    match draft.commit(owner).await? {
+        Drafted::Committed(_) => Ok(Attempt::Done(deleted(&outcome))),
+        Drafted::Repeated(first) => Ok(Attempt::Done(deleted(&first))),
+        Drafted::Conflict => Ok(Attempt::Again),
+        Drafted::Expired => Err(DeleteObjectError::TooOld),
+    }
+}
+
+/// A version that is not there is no failure: the client wanted it gone.
+fn check_condition(
+    condition: &WriteCondition,
+    target: Option<&VersionRecord>,
+) -> Result<(), DeleteObjectError> {
+    match (condition, target) {
+        (WriteCondition::IfMatch(etag), Some(target)) if !matches_etag(etag, target) => {
+            Err(DeleteObjectError::PreconditionFailed)
+        }
+        (WriteCondition::None | WriteCondition::IfNoneMatch | WriteCondition::IfMatch(_), _) => {
+            Ok(())
+        }
+    }
+}
+
+async fn draft_marker(
+    ctx: &Context,
+    owner: &PartitionOwner,
+    (draft, bucket): (&mut Draft, &Loaded<BucketState>),
+    state: &KeyState,
+    delete: &DeleteObject<'_>,
+) -> Result<OutcomeRecord, DeleteObjectError> {
+    let (order, id) = ctx.next_version(owner, state.newest_time());
+    let marker = VersionRecord {
+        id,
+        order,
+        is_null: bucket.record.versioning == Versioning::Suspended,
+        delete_marker: true,
+        account: bucket.record.owner.clone(),
+        ..Default::default()
+    };
+    let null = replaced_null(owner, state, &marker).await?;
+    let removed = versions::insert(draft, state, &marker, null.as_ref());
+    let event = event_of(
+        EventKind::MarkerCreated,
+        delete.bucket.id,
+        delete.key,
+        &marker,
+    );
+    draft.tell(&FeedEvent { removed, ..event });
+    Ok(outcome_for(&marker))
+}
+
+async fn draft_removal(
+    owner: &PartitionOwner,
+    draft: &mut Draft,
+    state: &KeyState,
+    delete: &DeleteObject<'_>,
+    target: &VersionRecord,
+) -> Result<OutcomeRecord, DeleteObjectError> {
+    let newest = state.newest_two(owner).await?;
+    let removed = versions::remove(draft, state, target, &newest);
+    draft.tell(&FeedEvent {
+        kind: EventKind::Deleted,
+        bucket: delete.bucket.id,
+        key: delete.key.to_owned(),
+        removed,
+        ..Default::default()
+    });
+    Ok(if delete.version.is_some() {
+        outcome_for(target)
+    } else {
+        OutcomeRecord::default()
+    })
+}
+
+/// The answer that an outcome stands for.
+fn deleted(outcome: &OutcomeRecord) -> Deleted {
+    let has_version = outcome.version.0 != 0;
+    Deleted {
+        delete_marker: outcome.delete_marker,
+        version: has_version.then(|| VersionRef::of(outcome.is_null, outcome.version)),
+    }
+}

@@ -1,0 +1,109 @@
+"""What clients ask of a bucket before they use it, and what is not there yet: AWS's answer for "not set"
+to the former, 501 to the latter, and never a setting that is taken and not kept."""
+
+import pytest
+
+from harness import REGION_ALIAS
+
+UNSET = {
+    "location": (200, None),
+    "versioning": (200, None),
+    "lifecycle": (404, "NoSuchLifecycleConfiguration"),
+    "policy": (404, "NoSuchBucketPolicy"),
+    "policyStatus": (404, "NoSuchBucketPolicy"),
+    "cors": (404, "NoSuchCORSConfiguration"),
+    "tagging": (404, "NoSuchTagSet"),
+    "encryption": (404, "ServerSideEncryptionConfigurationNotFoundError"),
+    "object-lock": (404, "ObjectLockConfigurationNotFoundError"),
+    "replication": (404, "ReplicationConfigurationNotFoundError"),
+    "website": (404, "NoSuchWebsiteConfiguration"),
+    "logging": (200, None),
+    "notification": (200, None),
+    "accelerate": (200, None),
+    "requestPayment": (200, None),
+    "acl": (200, None),
+    "publicAccessBlock": (404, "NoSuchPublicAccessBlockConfiguration"),
+    "ownershipControls": (404, "OwnershipControlsNotFoundError"),
+}
+
+
+@pytest.mark.parametrize("probe", UNSET)
+def test_probes_of_a_new_bucket(raw, bucket, probe):
+    status, code = UNSET[probe]
+    answer = raw.get(f"/{bucket}", {probe: ""})
+    assert (answer.status, answer.one("Code")) == (status, code), answer
+    raw.get("/no-such-bucket", {probe: ""}).refused(404, "NoSuchBucket")
+    told = {"requestPayment": "<Payer>BucketOwner</Payer>", "acl": "<Permission>FULL_CONTROL</Permission>"}
+    assert told.get(probe, "") in answer.body.decode()
+
+
+NOT_YET = [
+    ("PUT", "", "versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
+    ("PUT", "", "policy", "{}"),
+    ("PUT", "", "lifecycle", "<LifecycleConfiguration></LifecycleConfiguration>"),
+    ("PUT", "", "cors", "<CORSConfiguration></CORSConfiguration>"),
+    ("PUT", "", "acl", ""),
+    ("PUT", "", "encryption", "<ServerSideEncryptionConfiguration></ServerSideEncryptionConfiguration>"),
+    ("PUT", "", "replication", "<ReplicationConfiguration></ReplicationConfiguration>"),
+    ("PUT", "", "website", "<WebsiteConfiguration></WebsiteConfiguration>"),
+    ("PUT", "", "notification", "<NotificationConfiguration></NotificationConfiguration>"),
+    ("PUT", "", "object-lock", "<ObjectLockConfiguration></ObjectLockConfiguration>"),
+    ("PUT", "", "publicAccessBlock", "<PublicAccessBlockConfiguration></PublicAccessBlockConfiguration>"),
+    ("DELETE", "", "policy", ""),
+    ("GET", "", "versions", ""),
+    ("GET", "", "inventory", ""),
+    ("GET", "/key", "tagging", ""),
+    ("PUT", "/key", "tagging", "<Tagging><TagSet></TagSet></Tagging>"),
+    ("GET", "/key", "attributes", ""),
+    ("GET", "/key", "retention", ""),
+    ("GET", "/key", "torrent", ""),
+    ("POST", "/key", "restore", "<RestoreRequest></RestoreRequest>"),
+]
+
+
+@pytest.mark.parametrize("method, key, query, body", NOT_YET, ids=[f"{m}{k}?{q}" for m, k, q, _ in NOT_YET])
+def test_what_is_not_there_yet(raw, bucket, method, key, query, body):
+    raw.put(f"/{bucket}/key", b"content").ok()
+    headers = {"x-amz-object-attributes": "ETag"} if query == "attributes" else None
+    answer = raw.send(method, f"/{bucket}{key}", {query: ""}, headers, body.encode())
+    answer.refused(501, "NotImplemented")
+    assert raw.get(f"/{bucket}/key").ok().body == b"content"
+
+
+HEADERS_NOT_YET = {
+    "x-amz-server-side-encryption": "AES256",
+    "x-amz-server-side-encryption-customer-algorithm": "AES256",
+    "x-amz-object-lock-mode": "GOVERNANCE",
+    "x-amz-object-lock-legal-hold": "ON",
+    "x-amz-acl": "public-read",
+    "x-amz-grant-read": "id=someone",
+    "x-amz-tagging": "a=b",
+    "x-amz-storage-class": "GLACIER",
+    "x-amz-write-offset-bytes": "7",
+}
+
+
+@pytest.mark.parametrize("name", HEADERS_NOT_YET)
+def test_headers_that_would_not_be_kept(raw, bucket, name):
+    path = f"/{bucket}/key"
+    raw.put(path, b"content", {name: HEADERS_NOT_YET[name]}).refused(501, "NotImplemented")
+    raw.get(path).refused(404, "NoSuchKey")
+
+
+def test_the_only_acl_there_is(raw, bucket):
+    raw.put(f"/{bucket}/key", b"content", {"x-amz-acl": "private"}).ok()
+    assert raw.get(f"/{bucket}/key", {"acl": ""}).ok().one("Permission") == "FULL_CONTROL"
+    raw.put(f"/{bucket}-public", headers={"x-amz-acl": "public-read"}).refused(501, "NotImplemented")
+
+
+def test_buckets_are_made_where_they_are_asked_for(raw, bucket):
+    made = f"/{bucket}-made"
+    text = "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
+    raw.put(made, text.format("eu-nowhere-1").encode()).refused(400, "IllegalLocationConstraintException")
+    assert raw.head(made).status == 404
+    raw.put(made, text.format(REGION_ALIAS).encode()).ok()
+    assert f"{bucket}-made" in raw.get("/").ok().all("Name")
+    assert raw.delete(made).ok().status == 204
+    raw.delete(made).refused(404, "NoSuchBucket")
+    raw.put(f"/{bucket}/key", b"").ok()
+    raw.delete(f"/{bucket}").refused(409, "BucketNotEmpty")

@@ -1,0 +1,89 @@
+//! What waits for repair: single shards that were found missing or damaged, and whole placement groups.
+
+use chunkstore::ShardKey;
+use parking_lot::Mutex;
+use std::collections::BTreeSet;
+use tokio::sync::Notify;
+use types::{ClusterView, PgId};
+
+/// Single shards remembered; with more, their groups are walked whole.
+const SHARDS_MAX: usize = 4096;
+
+#[derive(Debug, Default)]
+struct Waiting {
+    shards: BTreeSet<ShardKey>,
+    groups: BTreeSet<PgId>,
+}
+
+/// What to look at. Shared by those who find damage and the worker that repairs it.
+#[derive(Debug, Default)]
+pub struct DirtyGroups {
+    waiting: Mutex<Waiting>,
+    added: Notify,
+}
+
+impl DirtyGroups {
+    /// Adds a group that may lack shards.
+    pub fn add(&self, group: PgId) {
+        self.waiting.lock().groups.insert(group);
+        self.added.notify_one();
+    }
+
+    /// Adds one shard that is missing or damaged.
+    pub fn add_shard(&self, shard: ShardKey) {
+        let mut waiting = self.waiting.lock();
+        if waiting.shards.len() < SHARDS_MAX {
+            waiting.shards.insert(shard);
+        } else {
+            waiting.groups.insert(shard.pg);
+        }
+        drop(waiting);
+        self.added.notify_one();
+    }
+
+    /// Takes a single shard.
+    #[must_use]
+    pub fn take_shard(&self) -> Option<ShardKey> {
+        self.waiting.lock().shards.pop_first()
+    }
+
+    /// Takes the group that can bear the fewest further losses; the lowest id among equals.
+    #[must_use]
+    pub fn take_most_urgent(&self, view: &ClusterView) -> Option<PgId> {
+        let mut waiting = self.waiting.lock();
+        let margin = |id: &PgId| {
+            let group = view.groups.get(id);
+            group.map_or(0, |group| {
+                group
+                    .readable(&view.map)
+                    .len()
+                    .saturating_sub(group.profile.data())
+            })
+        };
+        let most_urgent = waiting
+            .groups
+            .iter()
+            .copied()
+            .min_by_key(|id| (margin(id), *id))?;
+        waiting.groups.remove(&most_urgent);
+        Some(most_urgent)
+    }
+
+    /// Waits until something was added since the last wait.
+    pub async fn changed(&self) {
+        self.added.notified().await;
+    }
+
+    /// Shards and groups that wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        let waiting = self.waiting.lock();
+        waiting.shards.len() + waiting.groups.len()
+    }
+
+    /// True when nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

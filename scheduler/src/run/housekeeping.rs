@@ -1,0 +1,128 @@
+//! Small tasks of the index: abandoned uploads, references that interrupted copies left, old outcomes.
+
+use crate::config::SchedulerConfig;
+use crate::worker::{Step, StepError, Worker};
+use async_trait::async_trait;
+use bytes::Bytes;
+use index::Index;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing::info;
+use types::{Clock, PartitionId};
+
+/// Records looked at in one step.
+const PAGE: usize = 500;
+
+/// What is being gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Outcomes,
+    Uploads,
+    References,
+}
+
+/// Goes through one partition after the other.
+#[derive(Debug)]
+pub struct Housekeeping {
+    index: Index,
+    config: SchedulerConfig,
+    clock: Arc<dyn Clock>,
+    rest: Vec<(Task, PartitionId)>,
+    cursor: Option<Bytes>,
+    next_audit: Duration,
+}
+
+impl Housekeeping {
+    /// A worker that begins with its first round.
+    #[must_use]
+    pub fn new(index: Index, config: SchedulerConfig, clock: Arc<dyn Clock>) -> Self {
+        let next_audit = clock.monotonic();
+        Self {
+            index,
+            config,
+            clock,
+            rest: Vec::new(),
+            cursor: None,
+            next_audit,
+        }
+    }
+
+    /// The tasks of a round. References are audited four times in a write deadline: none is due earlier.
+    fn plan(&mut self) -> Vec<(Task, PartitionId)> {
+        let mut tasks = vec![Task::Uploads, Task::Outcomes];
+        if self.clock.monotonic() >= self.next_audit {
+            self.next_audit = self.clock.monotonic() + self.config.write_deadline / 4;
+            tasks.push(Task::References);
+        }
+        let partitions = self.index.partitions();
+        tasks
+            .iter()
+            .flat_map(|task| partitions.iter().map(|partition| (*task, *partition)))
+            .collect()
+    }
+
+    /// Does a page of a task; where to go on, or `None` when it is done.
+    async fn page(&self, task: Task, partition: PartitionId) -> Result<Option<Bytes>, StepError> {
+        let cursor = self.cursor.clone();
+        match task {
+            Task::Outcomes => {
+                // One call deletes a bounded number; it is repeated until there is nothing left to delete.
+                let purged = self
+                    .index
+                    .purge_outcomes(partition)
+                    .await
+                    .map_err(StepError::of)?;
+                Ok((purged > 0).then(Bytes::new))
+            }
+            Task::Uploads => {
+                let before_ms = self.config.upload_expiry.map_or(0, |expiry| {
+                    let expiry_ms = u64::try_from(expiry.as_millis()).unwrap_or(u64::MAX);
+                    self.clock.now_ms().saturating_sub(expiry_ms)
+                });
+                let page = self
+                    .index
+                    .expire_uploads(partition, before_ms, cursor, PAGE)
+                    .await;
+                let page = page.map_err(StepError::of)?;
+                if page.aborted > 0 {
+                    info!(%partition, uploads = page.aborted, "abandoned uploads aborted");
+                    metrics::counter!("cairn_uploads_expired_total").increment(page.aborted as u64);
+                }
+                Ok(page.next)
+            }
+            Task::References => {
+                let page = self.index.audit_references(partition, cursor, PAGE).await;
+                let page = page.map_err(StepError::of)?;
+                if page.dropped > 0 {
+                    info!(%partition, references = page.dropped, "references of interrupted copies dropped");
+                }
+                Ok(page.next)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Worker for Housekeeping {
+    fn name(&self) -> &'static str {
+        "housekeeping"
+    }
+
+    async fn step(&mut self) -> Result<Step, StepError> {
+        if self.rest.is_empty() {
+            self.rest = self.plan();
+        }
+        let Some((task, partition)) = self.rest.last().copied() else {
+            return Ok(Step::Idle);
+        };
+        self.cursor = self.page(task, partition).await?;
+        if self.cursor.is_none() {
+            self.rest.pop();
+        }
+        Ok(if self.rest.is_empty() {
+            Step::Idle
+        } else {
+            Step::More
+        })
+    }
+}

@@ -1,0 +1,249 @@
+//! Puts the roles together: configuration in, a storage that can be served and worked on out. The server
+//! and `cairn check` share it.
+
+use crate::cluster::{Cluster, EvidenceQueue, Health, LocalDisk, ensure_writable};
+use crate::config::Config;
+use crate::disks::{self, FoundDisk, REGION};
+use anyhow::{Context, Result, ensure};
+use chunkstore::{
+    CatalogMemory, ChunkStore, ChunkStoreOptions, DiskConfig, DiskStore, OpenDiskError, ShardStore,
+};
+use index::{Index, IndexConfig};
+use scheduler::DirtyGroups;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tracing::{error, info, warn};
+use types::clock::SystemClock;
+use types::entropy::OsEntropy;
+use types::ids::IdSource;
+use types::{Clock, ClusterView, DiskId, DiskState, Entropy};
+
+/// Memory that the catalogues of all disks share.
+const CATALOG_MEMORY_BYTES: usize = 64 << 20;
+
+/// The open storage of an installation.
+pub struct Storage {
+    /// Names, versions, manifests and control state.
+    pub index: Index,
+    /// Object bytes.
+    pub chunks: ChunkStore,
+    /// The published view.
+    pub cluster: Arc<Cluster>,
+    /// The open disks.
+    pub disks: Vec<Arc<DiskStore>>,
+    /// What waits for repair.
+    pub dirty: Arc<DirtyGroups>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Storage {
+    /// Opens everything: finds the disks, opens the index, brings the map in line with what was found, and
+    /// opens each disk. At the first start it gives the directories their identity. The queue holds what the
+    /// data path reports of disks.
+    ///
+    /// # Errors
+    /// The index cannot be opened, a disk belongs elsewhere, or the index of disks that hold data is gone.
+    pub async fn open(config: &Config) -> Result<(Self, EvidenceQueue)> {
+        chunkstore::erasure::require_cpu()?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let mut found = disks::survey(&config.data)?;
+        let index_is_new = !config.index_dir.join("CURRENT").exists();
+        let first = index_is_new && disks::is_first_start(&found);
+        ensure!(
+            first || !index_is_new,
+            "the index directory {} is empty, but the disks hold data: name the right --index-dir, mount it, or \
+             restore it from a backup. Starting without it would make everything stored garbage",
+            config.index_dir.display()
+        );
+        let first_view = if first {
+            Some(disks::first_start(&mut found, &OsEntropy)?)
+        } else {
+            None
+        };
+        std::fs::create_dir_all(&config.index_dir)
+            .with_context(|| format!("cannot create {}", config.index_dir.display()))?;
+        let index = open_index(config, &clock, &entropy)?;
+        let view = settle_view(&index, first_view, &mut found, &entropy).await?;
+        let (view, disks) = open_disks(config, &index, view, &found, &clock).await?;
+        Ok(Self::connect(config, index, view, disks, (clock, entropy)))
+    }
+
+    fn connect(
+        config: &Config,
+        index: Index,
+        view: ClusterView,
+        opened: Vec<(LocalDisk, Arc<DiskStore>)>,
+        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
+    ) -> (Self, EvidenceQueue) {
+        let dirty = Arc::new(DirtyGroups::default());
+        let (health, evidence) = Health::new(Arc::clone(&dirty));
+        let stores: BTreeMap<DiskId, Arc<dyn ShardStore>> = opened
+            .iter()
+            .map(|(local, _)| (local.store.disk(), Arc::clone(&local.store)))
+            .collect();
+        let cluster = Arc::new(Cluster::new(view));
+        let options = ChunkStoreOptions {
+            small_bytes: config.small_limit,
+            ..Default::default()
+        };
+        let ids = Arc::new(IdSource::new(entropy.as_ref()));
+        let chunks = ChunkStore::new(
+            stores,
+            cluster.subscribe(),
+            options,
+            Arc::clone(&clock),
+            ids,
+            Arc::new(health),
+        );
+        let (mut local, mut disks) = (BTreeMap::new(), Vec::new());
+        for (disk, store) in opened {
+            local.insert(disk.store.disk(), disk);
+            disks.push(store);
+        }
+        cluster.set_local(local);
+        (
+            Self {
+                index,
+                chunks,
+                cluster,
+                disks,
+                dirty,
+                clock,
+                entropy,
+            },
+            evidence,
+        )
+    }
+
+    /// Writes out what is under way and closes everything; nothing may be using it any more.
+    pub async fn close(self) {
+        if let Err(error) = self.index.close().await {
+            warn!(%error, "the index did not close cleanly; it recovers at the next start");
+        }
+        for disk in &self.disks {
+            if let Err(error) = disk.close().await {
+                warn!(%error, "a disk did not close cleanly; it recovers at the next start");
+            }
+        }
+    }
+}
+
+fn open_index(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    entropy: &Arc<dyn Entropy>,
+) -> Result<Index> {
+    let index_config = IndexConfig {
+        region: REGION,
+        cache_bytes: config.index_cache as usize,
+        write_deadline: config.write_deadline,
+        ..IndexConfig::in_dir(config.index_dir.clone())
+    };
+    Ok(Index::open(
+        &index_config,
+        Arc::clone(clock),
+        Arc::clone(entropy),
+    )?)
+}
+
+/// The view in force: the stored one brought in line with the disks found, or the first one.
+async fn settle_view(
+    index: &Index,
+    first: Option<ClusterView>,
+    found: &mut [FoundDisk],
+    entropy: &Arc<dyn Entropy>,
+) -> Result<ClusterView> {
+    disks::warn_of_missing(found);
+    let Some(stored) = index.cluster_view().await? else {
+        // An earlier first start may have made the index and stopped before it stored the map.
+        let view = match first {
+            Some(view) => view,
+            None => {
+                ensure!(
+                    disks::is_first_start(found),
+                    "the index has no cluster map, but the disks hold data"
+                );
+                disks::first_start(found, entropy.as_ref())?
+            }
+        };
+        index
+            .replace_cluster_view(0, &view)
+            .await
+            .context("cannot store the first cluster map")?;
+        let (disks, profile) = (view.map.disks.len(), view.map.clusters[0].striped);
+        info!(disks, %profile, "new installation");
+        return Ok(view);
+    };
+    let Some(mut changed) = disks::reconcile(&stored, found)? else {
+        return Ok(stored);
+    };
+    if let Err(error) = ensure_writable(&mut changed) {
+        warn!(%error, "writes are refused until a disk is back or replaced");
+    }
+    index
+        .replace_cluster_view(stored.map.epoch, &changed)
+        .await
+        .context("cannot store the cluster map")?;
+    info!(
+        epoch = changed.map.epoch,
+        "cluster map changed by the disks found"
+    );
+    Ok(changed)
+}
+
+/// Opens every disk that was found; one that cannot be opened is marked down, so that the rest can serve.
+async fn open_disks(
+    config: &Config,
+    index: &Index,
+    mut view: ClusterView,
+    found: &[FoundDisk],
+    clock: &Arc<dyn Clock>,
+) -> Result<(ClusterView, Vec<(LocalDisk, Arc<DiskStore>)>)> {
+    let memory = CatalogMemory::new(CATALOG_MEMORY_BYTES);
+    let mut opened = Vec::new();
+    for disk in found {
+        let Some(identity) = &disk.identity else {
+            continue;
+        };
+        let disk_config = DiskConfig {
+            directory: disk.directory.clone(),
+            installation: view.map.installation,
+            region: REGION,
+            volume_bytes: config.volume_size,
+            reserve_bytes: config.disk_reserve,
+            capacity_bytes: None,
+            catalog_memory: memory.clone(),
+        };
+        let clock = Arc::clone(clock);
+        let result =
+            tokio::task::spawn_blocking(move || DiskStore::open(disk_config, clock)).await?;
+        match result {
+            Ok(store) => {
+                info!(disk = %identity.disk, recovery = ?store.recovery(), "disk open");
+                let local = LocalDisk {
+                    directory: disk.directory.clone(),
+                    store: store.clone(),
+                };
+                opened.push((local, store));
+            }
+            Err(error @ OpenDiskError::OtherInstallation { .. }) => return Err(error.into()),
+            Err(error) => {
+                error!(disk = %identity.disk, %error, "the disk cannot be opened; it is marked down");
+                let epoch = view.map.epoch;
+                view.map = view.map.with_disk_state(identity.disk, DiskState::Down);
+                if let Err(error) = ensure_writable(&mut view) {
+                    warn!(%error, "writes are refused until a disk is back or replaced");
+                }
+                index
+                    .replace_cluster_view(epoch, &view)
+                    .await
+                    .context("cannot store the cluster map")?;
+            }
+        }
+    }
+    Ok((view, opened))
+}

@@ -1,0 +1,88 @@
+//! `cairn disk`: the disks of a server that is stopped.
+
+use crate::cli::ReplaceDisk;
+use crate::cluster::state_name;
+use crate::config::{Config, Source};
+use crate::disks;
+use anyhow::{Context, Result};
+use index::{Index, IndexConfig};
+use std::sync::Arc;
+use types::clock::SystemClock;
+use types::entropy::OsEntropy;
+use types::{ClusterView, DiskId, DiskState};
+
+/// Prints each disk of the map, where it is, and its state.
+pub fn list(source: Source) -> Result<()> {
+    let config = Config::load(&source)?;
+    let view = stored_view(&config)?;
+    let found = disks::survey(&config.data)?;
+    for info in view
+        .map
+        .disks
+        .iter()
+        .filter(|info| info.state != DiskState::Removed)
+    {
+        let here = found
+            .iter()
+            .find(|disk| disk.identity.as_ref().is_some_and(|id| id.disk == info.id));
+        let place = here.map_or("(missing)".to_owned(), |disk| {
+            disk.directory.display().to_string()
+        });
+        println!("{}  {:9}  {place}", info.id, state_name(info.state));
+    }
+    for disk in found.iter().filter(|disk| disk.identity.is_none()) {
+        println!("{:32}  {:9}  {}", "(no disk)", "", disk.directory.display());
+    }
+    Ok(())
+}
+
+/// Puts an empty directory in the place of a lost disk.
+pub fn replace(command: ReplaceDisk) -> Result<()> {
+    let config = Config::load(&command.source)?;
+    let lost = command.disk.as_deref().map(|text| {
+        DiskId::parse(text)
+            .with_context(|| format!("`{text}` is not a disk id; `cairn disk list` shows them"))
+    });
+    let view = stored_view(&config)?;
+    let (lost, disk) = disks::replace(
+        &config,
+        &view,
+        &command.directory,
+        lost.transpose()?,
+        &OsEntropy,
+    )?;
+    println!(
+        "{} is now disk {disk} in the place of {lost}; the next start fills it",
+        command.directory.display()
+    );
+    Ok(())
+}
+
+fn stored_view(config: &Config) -> Result<ClusterView> {
+    let dir = &config.index_dir;
+    anyhow::ensure!(
+        dir.join("CURRENT").exists(),
+        "there is no index in {}",
+        dir.display()
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let index_config = IndexConfig {
+            region: disks::REGION,
+            ..IndexConfig::in_dir(dir.clone())
+        };
+        let index = Index::open(
+            &index_config,
+            Arc::new(SystemClock::new()),
+            Arc::new(OsEntropy),
+        )?;
+        let view = index
+            .cluster_view()
+            .await?
+            .context("the index has no cluster map: start the server once")?;
+        index.close().await?;
+        Ok(view)
+    })
+}

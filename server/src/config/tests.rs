@@ -1,0 +1,104 @@
+//! Tests of the configuration: precedence, and errors that name the line.
+
+use super::*;
+use clap::Parser;
+use std::time::Duration;
+
+#[derive(Parser)]
+struct Flags {
+    #[command(flatten)]
+    source: Source,
+}
+
+fn flags(line: &str) -> Source {
+    Flags::try_parse_from(std::iter::once("cairn").chain(line.split_whitespace()))
+        .unwrap()
+        .source
+}
+
+fn file(text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cairn.toml");
+    std::fs::write(&path, text).unwrap();
+    let flag = format!("--config {}", path.display());
+    (dir, flag)
+}
+
+fn error(text: &str) -> String {
+    let (_dir, flag) = file(text);
+    Config::load(&flags(&flag)).unwrap_err().to_string()
+}
+
+#[test]
+fn a_directory_is_enough() {
+    let config = Config::load(&flags("--data /srv/cairn")).unwrap();
+    assert_eq!(config.index_dir, std::path::Path::new("/srv/cairn/index"));
+    assert_eq!(config.listen.to_string(), "127.0.0.1:9000");
+    assert_eq!(config.inline_limit, 16 * 1024);
+}
+
+#[test]
+fn a_flag_wins_over_the_file() {
+    let (_dir, flag) = file("data = ['/a', '/b']\nregion = 'pek3'\nreclaim_grace = '30h'\n");
+    let config = Config::load(&flags(&format!("{flag} --region gd2"))).unwrap();
+    assert_eq!(config.region, "gd2");
+    assert_eq!(config.data.len(), 2);
+    assert_eq!(config.reclaim_grace, Duration::from_secs(30 * 3600));
+}
+
+#[test]
+fn errors_name_the_line() {
+    let unknown = error("data = ['/a']\n\nlistne = '127.0.0.1:1'\n");
+    assert!(
+        unknown.contains("line 3") && unknown.contains("listne"),
+        "{unknown}"
+    );
+    let kind = error("data = ['/a']\nlisten = 'nowhere'\n");
+    assert!(kind.contains("line 2"), "{kind}");
+    let size = error("data = ['/a']\nmemory_limit = '12 parsecs'\n");
+    assert!(size.contains("line 2") && size.contains("64MiB"), "{size}");
+    let value = error("data = ['/a']\n# comment\ninline_limit = '2MiB'\n");
+    assert!(
+        value.contains("cairn.toml:3") && value.contains("60KiB"),
+        "{value}"
+    );
+    let relation = error("data = ['/a']\nreclaim_grace = '1h'\n");
+    assert!(
+        relation.contains("cairn.toml:2") && relation.contains("read_deadline"),
+        "{relation}"
+    );
+    let user = "data = ['/a']\n[[users]]\nname = 'a'\ncanonical_id = 'b'\naccess_key = 'ccc'\nsecret_key = 'd'\n";
+    assert!(error(user).contains("cairn.toml:2"), "{}", error(user));
+}
+
+#[test]
+fn errors_outside_the_file_name_flag_and_variable() {
+    let error = Config::load(&flags("--data /a,/a"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("--data or CAIRN_DATA") && error.contains("twice"),
+        "{error}"
+    );
+    let error = Config::load(&flags("--data /a --root-access-key abc"))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("--root-secret-key"), "{error}");
+}
+
+#[test]
+fn users_come_from_flags_too() {
+    let config = Config::load(&flags("--data /a --user ann:id1:AKANN:secret:with:colons")).unwrap();
+    assert_eq!(config.users[0].secret_key, "secret:with:colons");
+}
+
+#[test]
+fn sizes_and_times_print_as_they_are_read() {
+    for text in ["16KiB", "3MiB", "1GiB", "1000B"] {
+        assert_eq!(text.parse::<Size>().unwrap().to_string(), text);
+    }
+    assert_eq!(
+        "25h".parse::<Span>().unwrap().0,
+        Duration::from_secs(25 * 3600)
+    );
+}

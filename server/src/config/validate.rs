@@ -1,0 +1,269 @@
+//! From settings to the configuration in force: defaults filled in, values checked against each other.
+
+use super::ConfigError;
+use super::settings::{LogFormat, Settings, Source, UserSetting};
+use super::units::{Size, Span};
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+use types::limits;
+
+/// The root user's key pair, where it was configured.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootCredentials {
+    /// Access key.
+    pub access_key: String,
+    /// Secret key.
+    pub secret_key: String,
+}
+
+/// The configuration in force.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Directories of the disks; at least one.
+    pub data: Vec<PathBuf>,
+    /// Directory of the index.
+    pub index_dir: PathBuf,
+    /// Address of the S3 service.
+    pub listen: SocketAddr,
+    /// Address of /metrics and /health.
+    pub admin_listen: SocketAddr,
+    /// Name of the region.
+    pub region: String,
+    /// Other names of the region.
+    pub region_aliases: Vec<String>,
+    /// Domains for virtual-host style.
+    pub domains: Vec<String>,
+    /// The root user's keys; `None` lets the server generate them.
+    pub root: Option<RootCredentials>,
+    /// Further users.
+    pub users: Vec<UserSetting>,
+    /// Bytes of bodies in flight.
+    pub memory_limit: u64,
+    /// Bytes of the index's block cache.
+    pub index_cache: u64,
+    /// Largest inline object in bytes.
+    pub inline_limit: usize,
+    /// Largest small object in bytes.
+    pub small_limit: usize,
+    /// Bytes of a full volume.
+    pub volume_size: u64,
+    /// Bytes left free on each device; `None` takes a share of the device.
+    pub disk_reserve: Option<u64>,
+    /// See `types::limits::WRITE_DEADLINE`.
+    pub write_deadline: Duration,
+    /// See `types::limits::READ_DEADLINE`.
+    pub read_deadline: Duration,
+    /// See `types::limits::RECLAIM_GRACE`.
+    pub reclaim_grace: Duration,
+    /// Age at which an open upload is aborted; `None` for never.
+    pub upload_expiry: Option<Duration>,
+    /// Time between two rounds of a background task.
+    pub task_interval: Duration,
+    /// Bytes a second for background tasks.
+    pub task_rate: u64,
+    /// Time for requests in flight at a stop.
+    pub drain_timeout: Duration,
+    /// Log filter.
+    pub log: String,
+    /// Log format.
+    pub log_format: LogFormat,
+}
+
+/// Turns a bad value of setting `name` into an error that says where it stands.
+struct Place<'a> {
+    source: &'a Source,
+    text: String,
+}
+
+impl Place<'_> {
+    fn error(&self, name: &'static str, reason: impl Into<String>) -> ConfigError {
+        let flag = format!("--{}", name.replace('_', "-"));
+        let starts = |line: &str| {
+            line.trim_start()
+                .strip_prefix(name)
+                .is_some_and(|rest| rest.trim_start().starts_with('='))
+                || line.trim() == format!("[[{name}]]")
+        };
+        let place = match (&self.source.config, self.text.lines().position(starts)) {
+            (Some(path), Some(line)) => format!("{}:{}", path.display(), line + 1),
+            _ => format!("{flag} or CAIRN_{}", name.to_uppercase()),
+        };
+        ConfigError::BadValue {
+            place,
+            name,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads, merges and checks; touches nothing but the configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the line, flag or variable.
+    pub fn load(source: &Source) -> Result<Self, ConfigError> {
+        let (settings, text) = source.load()?;
+        let place = Place { source, text };
+        let data = data_dirs(&settings, &place)?;
+        let index_dir = settings
+            .index_dir
+            .clone()
+            .unwrap_or_else(|| data[0].join("index"));
+        let listen = settings
+            .listen
+            .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9000)));
+        let admin_listen = settings
+            .admin_listen
+            .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9001)));
+        if listen == admin_listen && listen.port() != 0 {
+            return Err(place.error("admin_listen", "is the address of the S3 service too"));
+        }
+        let size = |given: Option<Size>, default: u64| given.map_or(default, |size| size.0);
+        let span = |given: Option<Span>, default: Duration| given.map_or(default, |span| span.0);
+        let config = Self {
+            data,
+            index_dir,
+            listen,
+            admin_listen,
+            region: settings
+                .region
+                .clone()
+                .unwrap_or_else(|| "us-east-1".to_owned()),
+            region_aliases: settings.region_aliases.clone().unwrap_or_default(),
+            domains: settings.domains.clone().unwrap_or_default(),
+            root: root(&settings, &place)?,
+            users: settings.users.clone().unwrap_or_default(),
+            memory_limit: size(settings.memory_limit, 256 << 20),
+            index_cache: size(settings.index_cache, 64 << 20),
+            inline_limit: size(settings.inline_limit, limits::INLINE_BYTES_DEFAULT as u64) as usize,
+            small_limit: size(settings.small_limit, limits::SMALL_BYTES_DEFAULT as u64) as usize,
+            volume_size: size(settings.volume_size, 1 << 30),
+            disk_reserve: settings.disk_reserve.map(|size| size.0),
+            write_deadline: span(settings.write_deadline, limits::WRITE_DEADLINE),
+            read_deadline: span(settings.read_deadline, limits::READ_DEADLINE),
+            reclaim_grace: span(settings.reclaim_grace, limits::RECLAIM_GRACE),
+            upload_expiry: settings.upload_expiry.map(|span| span.0),
+            task_interval: span(settings.task_interval, Duration::from_secs(60)),
+            task_rate: size(settings.task_rate, 128 << 20),
+            drain_timeout: span(settings.drain_timeout, Duration::from_secs(30)),
+            log: settings.log.clone().unwrap_or_else(|| "info".to_owned()),
+            log_format: settings.log_format.unwrap_or_default(),
+        };
+        config.check(&place)?;
+        Ok(config)
+    }
+
+    fn check(&self, place: &Place<'_>) -> Result<(), ConfigError> {
+        let name_ok = |name: &String| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        };
+        if !name_ok(&self.region) {
+            return Err(place.error("region", "a region is letters, digits and `-`"));
+        }
+        if !self.region_aliases.iter().all(name_ok) {
+            return Err(place.error("region_aliases", "a region is letters, digits and `-`"));
+        }
+        if self.inline_limit > limits::INLINE_BYTES_CAP {
+            let cap = Size(limits::INLINE_BYTES_CAP as u64);
+            return Err(place.error("inline_limit", format!("at most {cap}")));
+        }
+        if self.small_limit > limits::SMALL_BYTES_CAP || self.small_limit < self.inline_limit {
+            let cap = Size(limits::SMALL_BYTES_CAP as u64);
+            return Err(place.error("small_limit", format!("between `inline_limit` and {cap}")));
+        }
+        if !(4 << 20..=4 << 30).contains(&self.volume_size) {
+            return Err(place.error("volume_size", "between 4MiB and 4GiB"));
+        }
+        if self.memory_limit < 16 << 20 {
+            return Err(place.error("memory_limit", "at least 16MiB"));
+        }
+        if self.task_rate == 0 {
+            return Err(place.error("task_rate", "must not be 0"));
+        }
+        if self.task_interval < Duration::from_millis(10) {
+            return Err(place.error("task_interval", "at least 10ms"));
+        }
+        if self.reclaim_grace <= self.read_deadline {
+            let reason = "must be longer than `read_deadline`, or a running GET loses its data";
+            return Err(place.error("reclaim_grace", reason));
+        }
+        if let Err(error) = self.log.parse::<tracing_subscriber::EnvFilter>() {
+            return Err(place.error("log", error.to_string()));
+        }
+        check_users(&self.users, place)
+    }
+}
+
+fn data_dirs(settings: &Settings, place: &Place<'_>) -> Result<Vec<PathBuf>, ConfigError> {
+    let data = settings.data.clone().unwrap_or_default();
+    if data.is_empty() || data.iter().any(|dir| dir.as_os_str().is_empty()) {
+        return Err(place.error(
+            "data",
+            "name at least one directory, for example --data ./data",
+        ));
+    }
+    let distinct: BTreeSet<&PathBuf> = data.iter().collect();
+    if distinct.len() < data.len() {
+        return Err(place.error(
+            "data",
+            "a directory is named twice; each disk needs its own",
+        ));
+    }
+    Ok(data)
+}
+
+fn root(settings: &Settings, place: &Place<'_>) -> Result<Option<RootCredentials>, ConfigError> {
+    match (&settings.root_access_key, &settings.root_secret_key) {
+        (None, None) => Ok(None),
+        (Some(access_key), Some(secret_key)) => {
+            if access_key.len() < 3
+                || !access_key
+                    .bytes()
+                    .all(|b| b.is_ascii_graphic() && b != b'/')
+            {
+                let reason = "at least 3 printable characters without `/`";
+                return Err(place.error("root_access_key", reason));
+            }
+            if secret_key.len() < 8 {
+                return Err(place.error("root_secret_key", "at least 8 characters"));
+            }
+            let (access_key, secret_key) = (access_key.clone(), secret_key.clone());
+            Ok(Some(RootCredentials {
+                access_key,
+                secret_key,
+            }))
+        }
+        (Some(_), None) => Err(place.error("root_secret_key", "is missing beside root_access_key")),
+        (None, Some(_)) => Err(place.error("root_access_key", "is missing beside root_secret_key")),
+    }
+}
+
+fn check_users(users: &[UserSetting], place: &Place<'_>) -> Result<(), ConfigError> {
+    let mut seen = BTreeSet::new();
+    for user in users {
+        let UserSetting {
+            name,
+            canonical_id,
+            access_key,
+            secret_key,
+        } = user;
+        if name.is_empty()
+            || canonical_id.is_empty()
+            || access_key.len() < 3
+            || secret_key.len() < 8
+        {
+            let reason = format!(
+                "user `{name}` needs a name, a canonical id, an access key of at least 3 and a secret of at least 8 characters"
+            );
+            return Err(place.error("users", reason));
+        }
+        if !seen.insert(("id", canonical_id)) || !seen.insert(("key", access_key)) {
+            let reason =
+                format!("user `{name}` has the canonical id or access key of another user");
+            return Err(place.error("users", reason));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! The `cairn` binary: reads the command line and hands over to a command.
+
+mod admin;
+mod assemble;
+mod cli;
+mod cluster;
+mod cmd;
+mod config;
+mod disks;
+mod root_key;
+mod run;
+mod telemetry;
+
+use clap::Parser;
+use cli::{Cli, Command, ConfigCommand, DiskCommand};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Server(settings) => cmd::server::run(*settings),
+        Command::Config(ConfigCommand::Check(settings)) => cmd::config::check(*settings),
+        Command::Config(ConfigCommand::Show(settings)) => cmd::config::show(*settings),
+        Command::Check(settings) => cmd::check::run(*settings),
+        Command::Disk(DiskCommand::List(settings)) => cmd::disk::list(*settings),
+        Command::Disk(DiskCommand::Replace(command)) => cmd::disk::replace(*command),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("cairn: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

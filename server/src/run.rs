@@ -1,0 +1,252 @@
+//! Runs the server: serve, work in the background, and drain when told to stop.
+
+use crate::admin::{self, Admin};
+use crate::assemble::Storage;
+use crate::cluster::{Cluster, EvidenceQueue};
+use crate::config::Config;
+use crate::root_key::{self, RootKey};
+use crate::telemetry;
+use anyhow::Context as _;
+use anyhow::Result;
+use gateway::admission::MemoryBudget;
+use gateway::auth::{User, Users};
+use gateway::config::GatewayConfig;
+use gateway::context::Context;
+use gateway::host::Hosts;
+use gateway::http::{FrontConfig, Regions, RequestIds, S3Front, ServeLimits, s3_service, serve};
+use gateway::s3::Gateway;
+use index::Index;
+use scheduler::SchedulerConfig;
+use scheduler::budget::Budget;
+use scheduler::run::compact::Compact;
+use scheduler::run::gc::{Gc, SharedTime};
+use scheduler::run::housekeeping::Housekeeping;
+use scheduler::run::orphans::Orphans;
+use scheduler::run::repair::Repair;
+use scheduler::run::scrub::Scrub;
+use scheduler::worker::Runner;
+use std::future::IntoFuture;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+/// Runs until SIGTERM or Ctrl-C, then drains.
+///
+/// # Errors
+/// Something is wrong with the configuration, an address, the index or a disk; nothing was served then.
+pub async fn run(config: Config) -> Result<()> {
+    let metrics = telemetry::start(&config)?;
+    let shutdown = CancellationToken::new();
+    stop_on_signal(shutdown.clone())?;
+    let s3_listener = bind(config.listen).await?;
+    let admin_listener = bind(config.admin_listen).await?;
+    let (storage, queue) = Storage::open(&config).await?;
+    let root = root_key(&config, &storage)?;
+    let ready = Arc::new(AtomicBool::new(false));
+    let admin = Admin {
+        metrics,
+        cluster: Arc::clone(&storage.cluster),
+        ready: Arc::clone(&ready),
+    };
+    let admin_stop = CancellationToken::new();
+    let admin_server = axum::serve(admin_listener, admin::router(admin))
+        .with_graceful_shutdown(admin_stop.clone().cancelled_owned());
+    let admin_task = tokio::spawn(admin_server.into_future());
+
+    let runner = start_workers(&config, &storage).await?;
+    let front = front(&config, &storage, &root)?;
+    let evidence = act_on_evidence(&storage.cluster, &storage.index, queue);
+    announce(&config, s3_listener.local_addr()?, &root);
+    ready.store(true, Ordering::Relaxed);
+    let limits = ServeLimits {
+        drain: config.drain_timeout,
+        ..Default::default()
+    };
+    let stopping = {
+        let (ready, shutdown) = (Arc::clone(&ready), shutdown.clone());
+        tokio::spawn(async move {
+            shutdown.cancelled().await;
+            ready.store(false, Ordering::Relaxed);
+            info!("stopping: no new connections, requests in flight are finished");
+        })
+    };
+    serve(s3_listener, front, shutdown, limits).await;
+    stopping.await?;
+    runner.stop().await;
+    evidence.abort();
+    admin_stop.cancel();
+    admin_task.await??;
+    storage.close().await;
+    info!("stopped");
+    Ok(())
+}
+
+async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}"))
+}
+
+/// The root key of the configuration, or the generated one.
+fn root_key(config: &Config, storage: &Storage) -> Result<RootKey> {
+    let kept = root_key::load_or_generate(&config.index_dir, storage.entropy.as_ref())?;
+    Ok(match &config.root {
+        // The canonical id stays the installation's, so that the root user's buckets do too.
+        Some(given) => RootKey {
+            access_key: given.access_key.clone(),
+            secret_key: given.secret_key.clone(),
+            canonical_id: kept.canonical_id,
+        },
+        None => kept,
+    })
+}
+
+fn users(config: &Config, root: &RootKey) -> Result<Users> {
+    let root = User {
+        name: "root".to_owned(),
+        canonical_id: root.canonical_id.clone(),
+        access_key: root.access_key.clone(),
+        secret_key: root.secret_key.clone().into(),
+    };
+    let others = config.users.iter().map(|user| User {
+        name: user.name.clone(),
+        canonical_id: user.canonical_id.clone(),
+        access_key: user.access_key.clone(),
+        secret_key: user.secret_key.clone().into(),
+    });
+    Ok(Users::new(std::iter::once(root).chain(others))?)
+}
+
+fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<S3Front> {
+    let gateway_config = GatewayConfig {
+        region: config.region.clone(),
+        region_aliases: config.region_aliases.clone(),
+        memory_limit_bytes: config.memory_limit,
+        inline_bytes: config.inline_limit,
+        read_deadline: config.read_deadline,
+        ..Default::default()
+    };
+    let users = users(config, root)?;
+    let regions: Vec<String> = std::iter::once(&config.region)
+        .chain(&config.region_aliases)
+        .cloned()
+        .collect();
+    let hosts = Hosts::new(&config.domains, &regions)?;
+    let context = Context {
+        index: storage.index.clone(),
+        chunks: storage.chunks.clone(),
+        users: users.clone(),
+        budget: MemoryBudget::new(
+            gateway_config.memory_limit_bytes,
+            gateway_config.admission_wait,
+        ),
+        config: gateway_config,
+        clock: Arc::clone(&storage.clock),
+    };
+    let service = s3_service(Gateway::new(Arc::new(context)), users, hosts.clone());
+    let front_config = FrontConfig {
+        regions: Regions {
+            own: config.region.clone(),
+            aliases: config.region_aliases.clone(),
+        },
+        hosts,
+        body_idle: Duration::from_secs(FrontConfig::DEFAULT_BODY_IDLE_S),
+    };
+    Ok(S3Front::new(
+        service,
+        front_config,
+        RequestIds::new(storage.entropy.as_ref()),
+    ))
+}
+
+async fn start_workers(config: &Config, storage: &Storage) -> Result<Runner> {
+    let settings = SchedulerConfig {
+        interval: config.task_interval,
+        rate: config.task_rate,
+        write_deadline: config.write_deadline,
+        reclaim_grace: config.reclaim_grace,
+        upload_expiry: config.upload_expiry,
+    };
+    let (index, chunks, clock) = (&storage.index, &storage.chunks, &storage.clock);
+    let budget = Arc::new(Budget::new(settings.rate, Arc::clone(clock)));
+    let time = Arc::new(SharedTime::default());
+    let runner = Runner::new(settings.interval, Arc::clone(&storage.entropy));
+    let (i, c, t) = (index.clone(), chunks.clone(), Arc::clone(clock));
+    runner.start(Gc::resume(i, c, settings.clone(), t, Arc::clone(&time)).await?);
+    let (i, c, t) = (index.clone(), chunks.clone(), Arc::clone(clock));
+    runner.start(Orphans::new(i, c, settings.clone(), time, t));
+    runner.start(Housekeeping::new(
+        index.clone(),
+        settings,
+        Arc::clone(clock),
+    ));
+    runner.start(Compact::new(storage.disks.clone(), Arc::clone(&budget)));
+    let dirty = Arc::clone(&storage.dirty);
+    let (i, c) = (index.clone(), chunks.clone());
+    let wake = runner.start(Repair::new(i, c, Arc::clone(&dirty), Arc::clone(&budget)));
+    let (disks, clock) = (storage.disks.clone(), Arc::clone(clock));
+    runner.start(Scrub::new(disks, Arc::clone(&dirty), budget, clock));
+    runner.forward(async move {
+        loop {
+            dirty.changed().await;
+            wake.notify_one();
+        }
+    });
+    Ok(runner)
+}
+
+fn act_on_evidence(cluster: &Arc<Cluster>, index: &Index, queue: EvidenceQueue) -> JoinHandle<()> {
+    let (cluster, index) = (Arc::clone(cluster), index.clone());
+    tokio::spawn(async move { cluster.act_on_evidence(&index, queue).await })
+}
+
+/// Tells a person where the server is and how to use it.
+fn announce(config: &Config, address: SocketAddr, root: &RootKey) {
+    let keys = root_key::path(&config.index_dir);
+    println!(
+        "Cairn serves S3 on http://{address}, metrics and health on http://{}",
+        config.admin_listen
+    );
+    if config.root.is_some() {
+        println!(
+            "The root user's key pair is the configured one, with access key {}.",
+            root.access_key
+        );
+        return;
+    }
+    let keys = keys.display();
+    println!("The root user's key pair is in {keys}, which only you can read. To try it:");
+    let read = |field: &str| format!("$(sed -n 's/.*\"{field}\": \"\\(.*\\)\".*/\\1/p' {keys})");
+    println!(
+        "  AWS_DEFAULT_REGION={} AWS_ACCESS_KEY_ID={} AWS_SECRET_ACCESS_KEY={} aws --endpoint-url http://{address} s3 mb s3://first",
+        config.region,
+        read("access_key"),
+        read("secret_key"),
+    );
+}
+
+/// Cancels `shutdown` at the first SIGTERM or Ctrl-C; a second one ends the process at once.
+fn stop_on_signal(shutdown: CancellationToken) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if shutdown.is_cancelled() {
+                warn!("stopped without waiting for requests in flight");
+                std::process::exit(1);
+            }
+            shutdown.cancel();
+        }
+    });
+    Ok(())
+}

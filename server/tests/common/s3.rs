@@ -1,0 +1,258 @@
+//! A small S3 client: enough to store, read, list and delete, and to see every answer as it came.
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{
+    PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign,
+};
+use aws_sigv4::sign::v4;
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use std::time::{Duration, SystemTime};
+
+/// Where a request goes and who signs it. Clones share connections.
+#[derive(Clone)]
+pub struct S3 {
+    endpoint: String,
+    credentials: Credentials,
+    http: Client<HttpConnector, Full<Bytes>>,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// The request may or may not have been carried out: no whole answer came.
+#[derive(Debug)]
+pub struct Unknown(pub String);
+
+impl Answer {
+    /// The text between `<tag>` and `</tag>`, for each time it appears.
+    pub fn all(&self, tag: &str) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.body).into_owned();
+        let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
+        text.split(&open)
+            .skip(1)
+            .filter_map(|rest| rest.split(&close).next())
+            .map(unescape)
+            .collect()
+    }
+
+    /// The text of the first `tag`.
+    pub fn one(&self, tag: &str) -> Option<String> {
+        self.all(tag).into_iter().next()
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Fails the test unless the status is a success.
+    #[track_caller]
+    pub fn ok(self) -> Self {
+        assert!(
+            self.status.is_success(),
+            "{} {}",
+            self.status,
+            String::from_utf8_lossy(&self.body)
+        );
+        self
+    }
+}
+
+fn unescape(text: &str) -> String {
+    let pairs = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&amp;", "&"),
+    ];
+    pairs
+        .iter()
+        .fold(text.to_owned(), |text, (from, to)| text.replace(from, to))
+}
+
+/// Percent-encodes everything but unreserved characters and, in paths, the slash.
+fn encode(text: &str, keep_slash: bool) -> String {
+    let plain =
+        |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b) || (keep_slash && b == b'/');
+    text.bytes()
+        .map(|b| {
+            if plain(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
+}
+
+impl S3 {
+    /// A client for `endpoint` (`http://127.0.0.1:PORT`).
+    pub fn new(endpoint: &str, access_key: &str, secret_key: &str) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self {
+            endpoint: endpoint.to_owned(),
+            credentials: Credentials::new(access_key, secret_key, None, None, "tests"),
+            http: Client::builder(TokioExecutor::new()).build(connector),
+        }
+    }
+
+    /// Sends one request and reads the whole answer, within a minute.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, &str)],
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, Unknown> {
+        let query: Vec<String> = query
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name, false), encode(value, false)))
+            .collect();
+        let query = if query.is_empty() {
+            String::new()
+        } else {
+            format!("?{}", query.join("&"))
+        };
+        let uri = format!("{}{}{query}", self.endpoint, encode(path, true));
+        let mut request = Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request
+            .body(Full::new(body))
+            .expect("tests make well-formed requests");
+        self.sign(&mut request);
+        let exchange = async {
+            let response = self
+                .http
+                .request(request)
+                .await
+                .map_err(|error| Unknown(format!("{error:?}")))?;
+            let (parts, body) = response.into_parts();
+            let body = body
+                .collect()
+                .await
+                .map_err(|error| Unknown(format!("{error:?}")))?
+                .to_bytes();
+            Ok(Answer {
+                status: parts.status,
+                headers: parts.headers,
+                body,
+            })
+        };
+        tokio::time::timeout(Duration::from_secs(60), exchange)
+            .await
+            .unwrap_or_else(|_| Err(Unknown("no answer within a minute".to_owned())))
+    }
+
+    fn sign(&self, request: &mut Request<Full<Bytes>>) {
+        let identity = self.credentials.clone().into();
+        let mut settings = SigningSettings::default();
+        settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
+        settings.percent_encoding_mode = aws_sigv4::http_request::PercentEncodingMode::Single;
+        settings.uri_path_normalization_mode =
+            aws_sigv4::http_request::UriPathNormalizationMode::Disabled;
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region("us-east-1")
+            .name("s3")
+            .time(SystemTime::now())
+            .settings(settings)
+            .build()
+            .expect("all parameters are given")
+            .into();
+        let headers = request.headers().iter().map(|(name, value)| {
+            (
+                name.as_str(),
+                value.to_str().expect("test headers are text"),
+            )
+        });
+        let uri = request.uri().to_string();
+        let signable = SignableRequest::new(
+            request.method().as_str(),
+            uri,
+            headers,
+            SignableBody::UnsignedPayload,
+        )
+        .expect("a well-formed request can be signed");
+        let (instructions, _) = sign(signable, &params)
+            .expect("signing succeeds")
+            .into_parts();
+        instructions.apply_to_request_http1x(request);
+    }
+
+    pub async fn put(&self, bucket: &str, key: &str, body: Bytes) -> Result<Answer, Unknown> {
+        self.send(Method::PUT, &format!("/{bucket}/{key}"), &[], &[], body)
+            .await
+    }
+
+    pub async fn get(&self, bucket: &str, key: &str) -> Result<Answer, Unknown> {
+        self.send(
+            Method::GET,
+            &format!("/{bucket}/{key}"),
+            &[],
+            &[],
+            Bytes::new(),
+        )
+        .await
+    }
+
+    pub async fn delete(&self, bucket: &str, key: &str) -> Result<Answer, Unknown> {
+        self.send(
+            Method::DELETE,
+            &format!("/{bucket}/{key}"),
+            &[],
+            &[],
+            Bytes::new(),
+        )
+        .await
+    }
+
+    /// Makes a bucket.
+    pub async fn create_bucket(&self, bucket: &str) -> Result<Answer, Unknown> {
+        self.send(Method::PUT, &format!("/{bucket}"), &[], &[], Bytes::new())
+            .await
+    }
+
+    /// Every key of the bucket with its size, by as many pages as it takes.
+    pub async fn list(&self, bucket: &str) -> Result<Vec<(String, u64)>, Unknown> {
+        let mut found = Vec::new();
+        let mut token: Option<String> = None;
+        loop {
+            let mut query = vec![("list-type", "2")];
+            query.extend(token.as_deref().map(|token| ("continuation-token", token)));
+            let page = self
+                .send(
+                    Method::GET,
+                    &format!("/{bucket}"),
+                    &query,
+                    &[],
+                    Bytes::new(),
+                )
+                .await?
+                .ok();
+            let sizes = page
+                .all("Size")
+                .into_iter()
+                .map(|size| size.parse().expect("a size"));
+            found.extend(page.all("Key").into_iter().zip(sizes));
+            token = page.one("NextContinuationToken");
+            if token.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The envelope around every value that the index persists.
+//!
+//! ```text
+//! +--------+------------------+-----------------+------------------------------+
+//! | format | modification seq | payload         | CRC-64/NVME over key, format,|
+//! | u8     | u64, big endian  | (`wire` fields) | seq and payload, big endian  |
+//! +--------+------------------+-----------------+------------------------------+
+//! ```
+//! The checksum covers the key, so an intact value in the wrong place fails as a damaged one does.
+//! The modification seq is the sequence of the commit that wrote the value; conditions refer to it.
+
+use bytes::Bytes;
+use crc_fast::{CrcAlgorithm, Digest};
+
+/// The format that this binary writes.
+pub const FORMAT: u8 = 1;
+const HEADER_BYTES: usize = 9;
+const CHECKSUM_BYTES: usize = 8;
+/// Bytes that the envelope adds to a payload.
+pub const OVERHEAD_BYTES: usize = HEADER_BYTES + CHECKSUM_BYTES;
+
+/// Why an envelope could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    /// The value is shorter than an empty envelope.
+    #[error("the value has {0} bytes, fewer than an empty envelope")]
+    TooShort(usize),
+    /// A newer binary wrote the value.
+    #[error("the value has format {0}, this binary reads up to {FORMAT}: start the newer binary")]
+    UnknownFormat(u8),
+    /// The bytes are not those that were written, or they were written under another key.
+    #[error("the checksum of the value does not match its key and bytes")]
+    Checksum,
+}
+
+/// An opened value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Sequence of the commit that wrote the value.
+    pub seq: u64,
+    /// The bytes that were sealed.
+    pub payload: Bytes,
+}
+
+fn checksum(key: &[u8], sealed: &[u8]) -> u64 {
+    let mut digest = Digest::new(CrcAlgorithm::Crc64Nvme);
+    digest.update(&(key.len() as u64).to_be_bytes());
+    digest.update(key);
+    digest.update(sealed);
+    digest.finalize()
+}
+
+/// Puts `payload` into an envelope for `key`, written by commit `seq`.
+#[must_use]
+pub fn seal(key: &[u8], seq: u64, payload: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(payload.len() + OVERHEAD_BYTES);
+    out.push(FORMAT);
+    out.extend_from_slice(&seq.to_be_bytes());
+    out.extend_from_slice(payload);
+    let sum = checksum(key, &out);
+    out.extend_from_slice(&sum.to_be_bytes());
+    out
+}
+
+/// Opens the envelope found under `key`; the payload shares the memory of `sealed`.
+///
+/// # Errors
+/// [`EnvelopeError`] when the value is not intact, not of `key`, or of a later format.
+pub fn open(key: &[u8], sealed: &Bytes) -> Result<Opened, EnvelopeError> {
+    let Some(end) = sealed
+        .len()
+        .checked_sub(CHECKSUM_BYTES)
+        .filter(|end| *end >= HEADER_BYTES)
+    else {
+        return Err(EnvelopeError::TooShort(sealed.len()));
+    };
+    if checksum(key, &sealed[..end]).to_be_bytes() != sealed[end..] {
+        return Err(EnvelopeError::Checksum);
+    }
+    if sealed[0] != FORMAT {
+        return Err(EnvelopeError::UnknownFormat(sealed[0]));
+    }
+    let mut seq = [0; 8];
+    seq.copy_from_slice(&sealed[1..HEADER_BYTES]);
+    Ok(Opened {
+        seq: u64::from_be_bytes(seq),
+        payload: sealed.slice(HEADER_BYTES..end),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,396 @@
+//! The encoding of persisted records: a run of tagged fields, each `tag, length, bytes` with tag and
+//! length as LEB128 numbers, in rising order of tag. A field that has its default value is left out.
+//! Fields that this binary does not know are kept and written back, so that an older binary may
+//! rewrite what a newer one wrote.
+//!
+//! Records are declared with [`record!`](crate::record), which writes the struct and both directions.
+//! A tag, once used, is never given another meaning.
+
+use bytes::Bytes;
+use std::collections::BTreeMap;
+
+/// Why bytes could not be read as a record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The bytes end inside a field.
+    #[error("the record ends inside a field")]
+    Truncated,
+    /// A number has more bits than its type.
+    #[error("a number in the record is too large for its type")]
+    NumberTooLarge,
+    /// Tags are not in rising order.
+    #[error("field {0} is repeated or out of order")]
+    FieldOrder(u32),
+    /// A field has bytes that its type does not allow.
+    #[error("the record's {what} has a value that is not allowed")]
+    BadValue {
+        /// What was being read.
+        what: &'static str,
+    },
+}
+
+/// Fields with tags that this binary does not know, by tag.
+pub type UnknownFields = BTreeMap<u32, Bytes>;
+
+/// A value that can be a field of a record.
+pub trait Field: Sized {
+    /// Appends the bytes of the value.
+    fn put(&self, out: &mut Vec<u8>);
+    /// Reads a value from exactly `bytes`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] when `bytes` are not what `put` writes.
+    fn take(bytes: Bytes) -> Result<Self, DecodeError>;
+    /// True for the value that a missing field stands for.
+    fn is_default(&self) -> bool;
+}
+
+/// Appends `number` as LEB128.
+pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push((number as u8 & 0x7f) | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+/// Reads a LEB128 number from the front of `bytes`.
+///
+/// # Errors
+/// When `bytes` end inside the number, or it has more than 64 bits.
+pub fn take_number(bytes: &mut Bytes) -> Result<u64, DecodeError> {
+    let mut number = 0_u64;
+    for (index, byte) in bytes.iter().copied().enumerate().take(10) {
+        if index == 9 && byte > 1 {
+            return Err(DecodeError::NumberTooLarge);
+        }
+        number |= u64::from(byte & 0x7f) << (7 * index);
+        if byte < 0x80 {
+            let _ = bytes.split_to(index + 1);
+            return Ok(number);
+        }
+    }
+    Err(if bytes.len() < 10 {
+        DecodeError::Truncated
+    } else {
+        DecodeError::NumberTooLarge
+    })
+}
+
+/// Appends `bytes` with their length in front.
+pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_number(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Reads bytes with their length in front, from the front of `bytes`.
+///
+/// # Errors
+/// When fewer bytes follow than the length says.
+pub fn take_bytes(bytes: &mut Bytes) -> Result<Bytes, DecodeError> {
+    let length = usize::try_from(take_number(bytes)?).map_err(|_| DecodeError::NumberTooLarge)?;
+    if length > bytes.len() {
+        return Err(DecodeError::Truncated);
+    }
+    Ok(bytes.split_to(length))
+}
+
+/// Appends `value` as field `tag`, unless it is the default.
+pub fn put_field<T: Field>(out: &mut Vec<u8>, tag: u32, value: &T) {
+    if !value.is_default() {
+        let mut body = Vec::new();
+        value.put(&mut body);
+        put_number(out, u64::from(tag));
+        put_bytes(out, &body);
+    }
+}
+
+/// Splits a record into its fields, checking that tags rise.
+///
+/// # Errors
+/// [`DecodeError`] when `bytes` are not a run of fields.
+pub fn split_fields(mut bytes: Bytes) -> Result<UnknownFields, DecodeError> {
+    let mut fields = UnknownFields::new();
+    while !bytes.is_empty() {
+        let tag =
+            u32::try_from(take_number(&mut bytes)?).map_err(|_| DecodeError::NumberTooLarge)?;
+        if fields
+            .last_key_value()
+            .is_some_and(|(last, _)| *last >= tag)
+        {
+            return Err(DecodeError::FieldOrder(tag));
+        }
+        fields.insert(tag, take_bytes(&mut bytes)?);
+    }
+    Ok(fields)
+}
+
+/// Declares a record: a struct whose fields carry tags, with `encode`, `decode` and `Field`.
+///
+/// The struct gets one more public field, `unknown`, which holds what this binary does not know.
+/// Encoding writes known and unknown fields in rising order of tag.
+#[macro_export]
+macro_rules! record {
+    ($(#[$doc:meta])* pub struct $name:ident {
+        $($(#[$field_doc:meta])* $tag:literal => $field:ident: $type:ty,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct $name {
+            $(
+                $(#[$field_doc])*
+                #[doc = concat!("(Field ", stringify!($tag), " of the record.)")]
+                pub $field: $type,
+            )*
+            /// Fields that a newer binary wrote, kept on rewrite.
+            pub unknown: $crate::wire::UnknownFields,
+        }
+
+        impl $name {
+            /// The record as bytes.
+            #[must_use]
+            pub fn encode(&self) -> Vec<u8> {
+                let mut out = Vec::new();
+                $crate::wire::Field::put(self, &mut out);
+                out
+            }
+
+            /// Reads a record from exactly `bytes`.
+            ///
+            /// # Errors
+            /// When `bytes` are not what `encode` writes.
+            pub fn decode(bytes: bytes::Bytes) -> Result<Self, $crate::wire::DecodeError> {
+                <Self as $crate::wire::Field>::take(bytes)
+            }
+        }
+
+        impl $crate::wire::Field for $name {
+            fn put(&self, out: &mut Vec<u8>) {
+                let mut unknown = self.unknown.iter().peekable();
+                $(
+                    while let Some((tag, body)) = unknown.next_if(|(tag, _)| **tag < $tag) {
+                        $crate::wire::put_number(out, u64::from(*tag));
+                        $crate::wire::put_bytes(out, body);
+                    }
+                    $crate::wire::put_field(out, $tag, &self.$field);
+                )*
+                for (tag, body) in unknown {
+                    $crate::wire::put_number(out, u64::from(*tag));
+                    $crate::wire::put_bytes(out, body);
+                }
+            }
+
+            fn take(bytes: bytes::Bytes) -> Result<Self, $crate::wire::DecodeError> {
+                let mut fields = $crate::wire::split_fields(bytes)?;
+                Ok(Self {
+                    $($field: match fields.remove(&$tag) {
+                        Some(body) => $crate::wire::Field::take(body)?,
+                        None => Default::default(),
+                    },)*
+                    unknown: fields,
+                })
+            }
+
+            fn is_default(&self) -> bool {
+                *self == Self::default()
+            }
+        }
+    };
+}
+
+macro_rules! number_field {
+    ($($type:ty),*) => {$(
+        impl Field for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                put_number(out, u64::from(*self));
+            }
+            fn take(mut bytes: Bytes) -> Result<Self, DecodeError> {
+                let number = take_number(&mut bytes)?;
+                if !bytes.is_empty() {
+                    return Err(DecodeError::BadValue { what: "number" });
+                }
+                Self::try_from(number).map_err(|_| DecodeError::NumberTooLarge)
+            }
+            fn is_default(&self) -> bool {
+                *self == 0
+            }
+        }
+    )*};
+}
+number_field!(u8, u16, u32, u64);
+
+impl Field for bool {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.push(u8::from(*self));
+    }
+    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+        match bytes.as_ref() {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(DecodeError::BadValue { what: "flag" }),
+        }
+    }
+    fn is_default(&self) -> bool {
+        !*self
+    }
+}
+
+impl Field for Bytes {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+        Ok(bytes)
+    }
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl Field for String {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.as_bytes());
+    }
+    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+        String::from_utf8(bytes.into()).map_err(|_| DecodeError::BadValue { what: "text" })
+    }
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<const N: usize> Field for [u8; N] {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self);
+    }
+    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+        Self::try_from(bytes.as_ref()).map_err(|_| DecodeError::BadValue {
+            what: "fixed bytes",
+        })
+    }
+    fn is_default(&self) -> bool {
+        self.iter().all(|byte| *byte == 0)
+    }
+}
+
+/// A missing value is a missing field; a present one is written even if it is its type's default.
+impl<T: Field> Field for Option<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        if let Some(value) = self {
+            value.put(out);
+        }
+    }
+    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+        T::take(bytes).map(Some)
+    }
+    fn is_default(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl<T: Field> Field for Vec<T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        for item in self {
+            let mut body = Vec::new();
+            item.put(&mut body);
+            put_bytes(out, &body);
+        }
+    }
+    fn take(mut bytes: Bytes) -> Result<Self, DecodeError> {
+        let mut items = Self::new();
+        while !bytes.is_empty() {
+            items.push(T::take(take_bytes(&mut bytes)?)?);
+        }
+        Ok(items)
+    }
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<T: Field> Field for BTreeMap<String, T> {
+    fn put(&self, out: &mut Vec<u8>) {
+        for (name, value) in self {
+            let mut body = Vec::new();
+            value.put(&mut body);
+            put_bytes(out, name.as_bytes());
+            put_bytes(out, &body);
+        }
+    }
+    fn take(mut bytes: Bytes) -> Result<Self, DecodeError> {
+        let mut map = Self::new();
+        while !bytes.is_empty() {
+            let name = String::take(take_bytes(&mut bytes)?)?;
+            map.insert(name, T::take(take_bytes(&mut bytes)?)?);
+        }
+        Ok(map)
+    }
+    fn is_default(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+macro_rules! number_id_field {
+    ($($type:ident),*) => {$(
+        impl Field for crate::ids::$type {
+            fn put(&self, out: &mut Vec<u8>) {
+                self.0.put(out);
+            }
+            fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+                Field::take(bytes).map(Self)
+            }
+            fn is_default(&self) -> bool {
+                self.0 == 0
+            }
+        }
+    )*};
+}
+number_id_field!(
+    BucketId,
+    PartitionId,
+    NodeId,
+    ZoneId,
+    RegionId,
+    ChunkClusterId,
+    PgId
+);
+
+macro_rules! wide_id_field {
+    ($($type:ident),*) => {$(
+        impl Field for crate::ids::$type {
+            fn put(&self, out: &mut Vec<u8>) {
+                out.extend_from_slice(&self.to_bytes());
+            }
+            fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+                <[u8; 16]>::take(bytes).map(Self::from_bytes)
+            }
+            fn is_default(&self) -> bool {
+                self.0 == 0
+            }
+        }
+    )*};
+}
+wide_id_field!(
+    InstallationId,
+    DiskId,
+    ChunkId,
+    ManifestId,
+    UploadId,
+    OpId,
+    VersionId
+);
+
+impl Field for crate::order::Order {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.to_bytes());
+    }
+    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+        <[u8; Self::LEN]>::take(bytes).map(Self::from_bytes)
+    }
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

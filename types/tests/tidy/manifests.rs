@@ -1,0 +1,151 @@
+//! Rules on the Cargo.toml files: the direction of dependencies, the fences, versions in one place.
+
+use crate::files::{File, Finding};
+use toml::{Table, Value};
+
+/// Our crates, and which of our crates each may use. Nothing else is allowed.
+const DIRECTION: &[(&str, &str)] = &[
+    ("types", ""),
+    ("index", "types"),
+    ("chunkstore", "types"),
+    ("gateway", "types index chunkstore"),
+    ("scheduler", "types index chunkstore"),
+    ("server", "types index chunkstore gateway scheduler"),
+    ("s3-tests", "types server"),
+    ("fuzz", "types index chunkstore gateway"),
+    ("sim", "types index chunkstore gateway scheduler server"),
+];
+
+/// Third-party crates, who may depend on them, and who may in tests besides.
+const FENCES: &[(&str, &str, &str)] = &[
+    ("s3s", "gateway", ""),
+    ("rocksdb", "index chunkstore", ""),
+    ("openraft", "index", ""),
+    ("reed-solomon-erasure", "chunkstore", ""),
+    ("aws-sigv4", "server s3-tests", "gateway"),
+    ("anyhow", "server sim", "s3-tests"),
+];
+
+/// What would bring I/O, a runtime or a wire protocol into `types`.
+const NOT_IN_TYPES: &str = "tokio rustix http hyper axum s3s";
+
+/// Crates that are not members of the workspace, so that they cannot take versions or lints from it.
+const OWN_WORKSPACE: &[&str] = &["fuzz", "sim"];
+
+/// All rules of this file, over every `<crate>/Cargo.toml`.
+pub fn check(files: &[File]) -> Vec<Finding> {
+    files
+        .iter()
+        .filter_map(|file| Some((file, file.path.strip_suffix("/Cargo.toml")?)))
+        .filter(|(_, folder)| !folder.contains('/'))
+        .flat_map(|(file, folder)| check_one(file, folder))
+        .collect()
+}
+
+fn check_one(file: &File, folder: &str) -> Vec<Finding> {
+    let manifest: Table = match toml::from_str(&file.text) {
+        Ok(manifest) => manifest,
+        Err(error) => return vec![file.finding(1, format!("is not TOML: {error}"))],
+    };
+    let Some((_, may_use)) = DIRECTION.iter().find(|(name, _)| *name == folder) else {
+        let message = "unknown crate: add it to the direction of dependencies in tidy/manifests.rs";
+        return vec![file.finding(1, message)];
+    };
+    let is_member = !OWN_WORKSPACE.contains(&folder);
+    let mut findings = Vec::new();
+    for dependency in dependencies(&manifest) {
+        let name = dependency.name.as_str();
+        let line = line_of(file, &dependency.key);
+        let is_ours = DIRECTION.iter().any(|(ours, _)| *ours == name);
+        if is_ours && !lists(may_use, name) {
+            let message = format!(
+                "{folder} may not depend on {name}: the direction is types -> index, chunkstore -> gateway, scheduler -> server"
+            );
+            findings.push(file.finding(line, message));
+        }
+        if !may_depend(folder, &dependency) {
+            let message = format!(
+                "{folder} may not depend on {name}: it is fenced in (design: third-party fences)"
+            );
+            findings.push(file.finding(line, message));
+        }
+        if is_member && !dependency.is_from_workspace {
+            let message = format!(
+                "{name} has a version of its own: put it in [workspace.dependencies] and write `{name}.workspace = true`"
+            );
+            findings.push(file.finding(line, message));
+        }
+    }
+    let takes_lints = manifest
+        .get("lints")
+        .and_then(|lints| lints.get("workspace"))
+        == Some(&Value::Boolean(true));
+    if is_member && !takes_lints {
+        findings.push(file.finding(
+            1,
+            "does not take the workspace's lints: add [lints] workspace = true",
+        ));
+    }
+    findings
+}
+
+struct Dependency {
+    key: String,
+    /// The package, where the key renames it.
+    name: String,
+    is_dev: bool,
+    is_from_workspace: bool,
+}
+
+/// Every dependency of every kind and target.
+fn dependencies(manifest: &Table) -> Vec<Dependency> {
+    let targets = manifest.get("target").and_then(Value::as_table).into_iter();
+    let tables = targets
+        .flat_map(|targets| targets.values())
+        .filter_map(Value::as_table)
+        .chain([manifest]);
+    let mut found = Vec::new();
+    for table in tables {
+        for kind in ["dependencies", "build-dependencies", "dev-dependencies"] {
+            let entries = table.get(kind).and_then(Value::as_table);
+            found.extend(entries.into_iter().flatten().map(|(key, value)| {
+                Dependency {
+                    key: key.clone(),
+                    name: value
+                        .get("package")
+                        .and_then(Value::as_str)
+                        .unwrap_or(key)
+                        .to_owned(),
+                    is_dev: kind == "dev-dependencies",
+                    is_from_workspace: value.get("workspace") == Some(&Value::Boolean(true)),
+                }
+            }));
+        }
+    }
+    found
+}
+
+fn may_depend(folder: &str, dependency: &Dependency) -> bool {
+    let name = dependency.name.as_str();
+    if folder == "types" && lists(NOT_IN_TYPES, name) {
+        return false;
+    }
+    let Some((_, users, testers)) = FENCES.iter().find(|(fenced, ..)| *fenced == name) else {
+        return true;
+    };
+    lists(users, folder) || (dependency.is_dev && lists(testers, folder))
+}
+
+fn lists(names: &str, name: &str) -> bool {
+    names.split_whitespace().any(|listed| listed == name)
+}
+
+/// The first line that begins with the key; 1 if it is written in a way not seen here.
+fn line_of(file: &File, key: &str) -> usize {
+    file.numbered_lines()
+        .find(|(_, line)| {
+            let rest = line.strip_prefix(key);
+            rest.is_some_and(|rest| rest.starts_with([' ', '.', '=']))
+        })
+        .map_or(1, |(number, _)| number)
+}
