@@ -21,6 +21,9 @@ pub struct GatewayConfig {
     pub part_bytes_min: u64,
     /// How long a commit whose outcome is not known is retried.
     pub commit_deadline: Duration,
+    /// Time after which a completion of an upload is answered with 200, and its connection kept
+    /// alive with white space until its outcome follows in the body.
+    pub keep_alive_after: Duration,
     /// Time after which a GET is aborted, so that what it reads may be reclaimed afterwards.
     pub read_deadline: Duration,
 }
@@ -35,6 +38,7 @@ impl Default for GatewayConfig {
             inline_bytes: limits::INLINE_BYTES_DEFAULT,
             part_bytes_min: limits::PART_BYTES_MIN,
             commit_deadline: Duration::from_secs(20),
+            keep_alive_after: Duration::from_secs(10),
             read_deadline: limits::READ_DEADLINE,
         }
     }

@@ -20,7 +20,7 @@ pub struct ApiError {
     status: StatusCode,
     code: Cow<'static, str>,
     message: Cow<'static, str>,
-    headers: HeaderMap,
+    headers: Vec<(HeaderName, HeaderValue)>,
     /// What happened inside, for the log.
     reason: Option<String>,
 }
@@ -37,7 +37,7 @@ impl ApiError {
             status,
             code: Cow::Borrowed(code),
             message: message.into(),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
             reason: None,
         }
     }
@@ -98,7 +98,7 @@ impl ApiError {
     #[must_use]
     pub fn with_header(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(HeaderName::from_static(name), value);
+            self.headers.push((HeaderName::from_static(name), value));
         }
         self
     }
@@ -153,7 +153,7 @@ impl From<ApiError> for S3Error {
         let mut answer = Self::with_message(code(&error.code), error.message);
         answer.set_status_code(error.status);
         if !error.headers.is_empty() {
-            let mut headers = error.headers;
+            let mut headers: HeaderMap = error.headers.into_iter().collect();
             // s3s puts these in the place of its own.
             headers.insert(
                 header::CONTENT_TYPE,
@@ -171,11 +171,14 @@ impl From<S3Error> for ApiError {
         let status = error
             .status_code()
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = error.headers().into_iter().flatten();
         Self {
             status,
             code: Cow::Owned(error.code().as_str().to_owned()),
             message: Cow::Owned(error.message().unwrap_or_default().to_owned()),
-            headers: error.headers().cloned().unwrap_or_default(),
+            headers: headers
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
             reason: None,
         }
     }

@@ -140,18 +140,16 @@ pub fn storage_class(headers: &HeaderMap) -> Result<String, HeaderError> {
         .get(STORAGE_CLASS)
         .map_or(&b""[..], |value| value.as_bytes());
     let named = |class: &&str| class.as_bytes() == value;
-    match CLASSES.into_iter().find(|class| named(&class)) {
+    match CLASSES.into_iter().find(named) {
         _ if value.is_empty() => Ok(String::new()),
         Some(StorageClass::STANDARD) => Ok(String::new()),
         Some(class) => Ok(class.to_owned()),
-        None => Err(
-            match OTHER_CLASSES.into_iter().find(|class| named(&class)) {
-                Some(class) => HeaderError::UnsupportedStorageClass {
-                    class: class.to_owned(),
-                },
-                None => HeaderError::InvalidStorageClass,
+        None => Err(match OTHER_CLASSES.into_iter().find(named) {
+            Some(class) => HeaderError::UnsupportedStorageClass {
+                class: class.to_owned(),
             },
-        ),
+            None => HeaderError::InvalidStorageClass,
+        }),
     }
 }
 

@@ -71,6 +71,7 @@ def server(work):
 
 @pytest.fixture(scope="session")
 def certificate(work):
+    """The path of the TLS endpoint's certificate, and that of its key."""
     return make_certificate(work)
 
 
@@ -80,8 +81,8 @@ def tls(server, certificate):
 
 
 @pytest.fixture(scope="session")
-def programs(work, certificate):
-    return Programs(work / "home", certificate[0])
+def programs(work):
+    return Programs(work / "home")
 
 
 @pytest.fixture(scope="session")

@@ -51,10 +51,13 @@ class Answer:
         assert 200 <= self.status < 300, self
         return self
 
-    def all(self, tag):
+    def all(self, tag, end=None):
         """The text of every element with this name."""
-        found = re.findall(f"<{tag}>([^<]*)</{tag}>", self.body.decode())
+        found = re.findall(f"<{tag}>([^<]*)</{end or tag}>", self.body.decode())
         return [unescape(text, {"&quot;": '"', "&apos;": "'"}) for text in found]
+
+    def common_prefixes(self):
+        return self.all("CommonPrefixes><Prefix", "Prefix")
 
     def one(self, tag):
         """The text of the first element with this name, or None."""

@@ -16,8 +16,8 @@ def walk(raw, bucket, **query):
 
 
 def shown(page):
-    """(keys, common prefixes) of a page; the first Prefix is the one asked for."""
-    return page.all("Key"), page.all("Prefix")[1:]
+    """(keys, common prefixes) of a page."""
+    return page.all("Key"), page.common_prefixes()
 
 
 def expected(keys, prefix, delimiter):

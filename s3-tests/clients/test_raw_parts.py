@@ -70,7 +70,7 @@ def test_parts_make_a_whole(raw, path, count):
     assert again.one("ETag") == etag, "the same Complete repeated gives the same answer"
     whole = b"".join(bodies)
     assert same(raw.get(path).ok().body, whole)
-    for first in (5 * MIB - 2, (count - 2) * 5 * MIB + 3 * (count - 2) - 1, len(whole) - 6):
+    for first in (5 * MIB - 2, len(whole) // 2, len(whole) - 6):
         got = raw.get(path, headers={"range": f"bytes={first}-{first + 3}"}).ok()
         assert got.body == whole[first : first + 4]
 
@@ -133,7 +133,7 @@ def test_uploads_are_listed_as_they_are(raw, bucket):
     assert uploads(raw, bucket).all("Key") == sorted([*keys, "a/c"])
     assert uploads(raw, bucket, prefix="a/").all("Key") == ["a/b/1", "a/b/2", "a/c", "a/c"]
     page = uploads(raw, bucket, prefix="a", delimiter="/")
-    assert (page.all("Key"), page.all("Prefix")[1:]) == (["a", "ab"], ["a/"])
+    assert (page.all("Key"), page.common_prefixes()) == (["a", "ab"], ["a/"])
 
     seen, markers = [], {}
     while True:

@@ -37,14 +37,18 @@ def test_probes_of_a_new_bucket(raw, bucket, probe):
     assert told.get(probe, "") in answer.body.decode()
 
 
+LIFECYCLE = "<LifecycleConfiguration><Rule><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>"
+CORS = "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>"
+ENCRYPTION = "<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionConfiguration>"
+REPLICATION = "<ReplicationConfiguration><Role>r</Role><Rule><Status>Enabled</Status><Destination><Bucket>b</Bucket></Destination></Rule></ReplicationConfiguration>"
 NOT_YET = [
     ("PUT", "", "versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
     ("PUT", "", "policy", "{}"),
-    ("PUT", "", "lifecycle", "<LifecycleConfiguration></LifecycleConfiguration>"),
-    ("PUT", "", "cors", "<CORSConfiguration></CORSConfiguration>"),
+    ("PUT", "", "lifecycle", LIFECYCLE),
+    ("PUT", "", "cors", CORS),
     ("PUT", "", "acl", ""),
-    ("PUT", "", "encryption", "<ServerSideEncryptionConfiguration></ServerSideEncryptionConfiguration>"),
-    ("PUT", "", "replication", "<ReplicationConfiguration></ReplicationConfiguration>"),
+    ("PUT", "", "encryption", ENCRYPTION),
+    ("PUT", "", "replication", REPLICATION),
     ("PUT", "", "website", "<WebsiteConfiguration></WebsiteConfiguration>"),
     ("PUT", "", "notification", "<NotificationConfiguration></NotificationConfiguration>"),
     ("PUT", "", "object-lock", "<ObjectLockConfiguration></ObjectLockConfiguration>"),
@@ -99,7 +103,7 @@ def test_the_only_acl_there_is(raw, bucket):
 def test_buckets_are_made_where_they_are_asked_for(raw, bucket):
     made = f"/{bucket}-made"
     text = "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
-    raw.put(made, text.format("eu-nowhere-1").encode()).refused(400, "IllegalLocationConstraintException")
+    raw.put(made, text.format("eu-nowhere-1").encode()).refused(400, "InvalidLocationConstraint")
     assert raw.head(made).status == 404
     raw.put(made, text.format(REGION_ALIAS).encode()).ok()
     assert f"{bucket}-made" in raw.get("/").ok().all("Name")

@@ -1,9 +1,7 @@
 """Reads: ranges, conditions, forms of the path, presigned URLs, and a read that cannot be served."""
 
 import hashlib
-import http.client
 import shutil
-import time
 
 import pytest
 
@@ -50,7 +48,7 @@ def test_ranges_across_stripes_and_chunks(raw, path):
     raw.put(path, data).ok()
     edges = [64 << 10, 256 << 10, MIB, 4 * MIB, 16 * MIB, len(data) - 8]
     for edge in edges:
-        for first, last in [(edge - 1, edge), (edge, edge + 7), (edge - 70_000, edge + 7)]:
+        for first, last in [(edge - 1, edge), (edge, edge + 7), (edge // 2, edge + 7)]:
             got = raw.get(path, headers={"range": f"bytes={first}-{last}"}).ok()
             assert same(got.body, data[first : last + 1]), (first, last)
     footer = raw.get(path, headers={"range": "bytes=-8"}).ok()
@@ -67,7 +65,7 @@ def test_conditions_of_reads(raw, path):
         ({"if-match": '"other"'}, 412),
         ({"if-none-match": etag}, 304),
         ({"if-none-match": "*"}, 304),
-        ({"if-none-match": f'"other", W/{etag}'}, 304),
+        ({"if-none-match": f"W/{etag}"}, 304),
         ({"if-none-match": '"other"'}, 200),
         ({"if-modified-since": past}, 200),
         ({"if-modified-since": modified}, 304),
@@ -139,8 +137,6 @@ def test_strangers_are_refused(raw, path):
 
 
 def test_what_cannot_be_read_is_never_answered_short(work):
-    """An object whose disks are gone, beyond what its profile bears: an error, or a connection that is
-    cut off, and never a 2xx that looks whole."""
     server = Server(work / "lost")
     server.start()
     raw = Raw(server.listen, ACCESS_KEY, SECRET_KEY, REGION)
@@ -154,15 +150,7 @@ def test_what_cannot_be_read_is_never_answered_short(work):
     assert same(raw.get("/bucket/key").ok().body, data), "two lost disks are borne"
     server.kill()
     shutil.rmtree(server.disks[2])
-    try:
-        server.start()
-    except AssertionError:
-        return  # it says why it does not start
-    try:
-        for headers in (None, {"range": "bytes=100-2000000"}):
-            try:
-                assert raw.get("/bucket/key", headers=headers).status >= 500
-            except (http.client.IncompleteRead, ConnectionError):
-                pass
-    finally:
-        server.kill()
+    server.start()
+    for headers in (None, {"range": "bytes=100-2000000"}):
+        raw.get("/bucket/key", headers=headers).refused(500, "InternalError")
+    server.kill()

@@ -157,6 +157,11 @@ def test_expect_continue(raw, path):
         assert stream.recv(1000).startswith(b"HTTP/1.1 200 ")
     assert raw.get(path).ok().body == b"content"
 
+    # A final answer instead of a 100 ends the connection: botocore misreads the next answer on it.
+    target, headers = raw.request("PUT", path, headers={"expect": "100-continue"})
+    answer = raw.exchange("PUT", (target, headers), b"")
+    assert answer.ok().headers.get("connection") == "close"
+
 
 def test_headers_come_back(raw, path):
     kept = {
@@ -191,7 +196,7 @@ def test_directory_markers(raw, bucket):
         raw.put(f"/{bucket}/{key}", b"").ok()
     assert raw.head(f"/{bucket}/dir/").ok().headers["content-length"] == "0"
     page = raw.list(f"/{bucket}", prefix="dir/", delimiter="/")
-    assert (page.all("Key"), page.all("Prefix")) == (["dir/"], ["dir/", "dir/sub/"])
+    assert (page.all("Key"), page.common_prefixes()) == (["dir/"], ["dir/sub/"])
     assert raw.head(f"/{bucket}/dir").status == 404
     assert raw.delete(f"/{bucket}/dir/").ok().status == 204
     assert raw.list(f"/{bucket}").all("Key") == ["dir/sub/", "dir/sub/file"]

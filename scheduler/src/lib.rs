@@ -12,6 +12,7 @@ pub mod budget;
 pub mod config;
 pub mod observed;
 pub mod plan;
+pub mod returned;
 pub mod run;
 pub mod state;
 pub mod worker;

@@ -1,7 +1,7 @@
 //! Puts the roles together: configuration in, a storage that can be served and worked on out. The server
 //! and `cairn check` share it.
 
-use crate::cluster::{Cluster, EvidenceQueue, Health, LocalDisk, ensure_writable};
+use crate::cluster::{Cluster, EvidenceQueue, Health, LocalDisk, ensure_writable, store_in_steps};
 use crate::config::Config;
 use crate::disks::{self, FoundDisk, REGION};
 use anyhow::{Context, Result, ensure};
@@ -9,7 +9,7 @@ use chunkstore::{
     CatalogMemory, ChunkStore, ChunkStoreOptions, DiskConfig, DiskStore, OpenDiskError, ShardStore,
 };
 use index::{Index, IndexConfig};
-use scheduler::DirtyGroups;
+use scheduler::{DirtyGroups, returned};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tracing::{error, info, warn};
@@ -184,8 +184,14 @@ async fn settle_view(
     if let Err(error) = ensure_writable(&mut changed) {
         warn!(%error, "writes are refused until a disk is back or replaced");
     }
-    index
-        .replace_cluster_view(stored.map.epoch, &changed)
+    // Remembered before the map says that they are back: a stop in between must not lose their repair.
+    let returned = changed
+        .map
+        .disks
+        .iter()
+        .filter(|disk| disk.state.takes_writes() && !stored.map.state(disk.id).takes_writes());
+    returned::remember(index, returned.map(|disk| disk.id)).await?;
+    let changed = store_in_steps(index, &stored, &changed)
         .await
         .context("cannot store the cluster map")?;
     info!(
@@ -224,6 +230,10 @@ async fn open_disks(
         match result {
             Ok(store) => {
                 info!(disk = %identity.disk, recovery = ?store.recovery(), "disk open");
+                if store.recovery().is_rebuilt {
+                    // What the rebuild could not read is missing now.
+                    returned::remember(index, [identity.disk]).await?;
+                }
                 let local = LocalDisk {
                     directory: disk.directory.clone(),
                     store: store.clone(),

@@ -195,6 +195,43 @@ impl Cluster {
     }
 }
 
+/// The most groups that one change of the stored view may alter; new groups are not limited.
+const ALTERED_GROUPS_MAX: usize = 100;
+
+/// Stores the change from `stored` to `target` in as many steps as it takes, each a view of its own with the
+/// next epoch, and returns the last, which differs from `target` in its epoch alone. Stopped in between, the
+/// disks and groups that are left to change are found changed again at the next start.
+///
+/// # Errors
+/// The index could not store a step; those before it are stored.
+pub async fn store_in_steps(
+    index: &Index,
+    stored: &ClusterView,
+    target: &ClusterView,
+) -> Result<ClusterView> {
+    let mut current = stored.clone();
+    loop {
+        let mut next = ClusterView {
+            map: target.map.clone(),
+            groups: current.groups.clone(),
+        };
+        next.map.epoch = current.map.epoch + 1;
+        let mut altered = 0;
+        for (id, group) in &target.groups {
+            let is_new = !current.groups.contains_key(id);
+            if current.groups.get(id) != Some(group) && (is_new || altered < ALTERED_GROUPS_MAX) {
+                altered += usize::from(!is_new);
+                next.groups.insert(*id, group.clone());
+            }
+        }
+        index.replace_cluster_view(current.map.epoch, &next).await?;
+        if next.groups == target.groups {
+            return Ok(next);
+        }
+        current = next;
+    }
+}
+
 /// Sees to it that large objects can be stored: when no striped group takes writes, adds groups with the
 /// profile that suits the disks that are left, as long as that profile can bear a further loss.
 ///
@@ -257,7 +294,53 @@ fn severity(state: DiskState) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use types::clock::ManualClock;
     use types::entropy::SeededEntropy;
+
+    #[tokio::test]
+    async fn replacing_two_of_six_disks_is_stored_in_steps_that_can_be_taken_up_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let data: Vec<PathBuf> = (0..6).map(|n| dir.path().join(n.to_string())).collect();
+        let mut found = disks::survey(&data).unwrap();
+        let first = disks::first_start(&mut found, &SeededEntropy::new(1)).unwrap();
+        let index = Index::in_memory(
+            Arc::new(ManualClock::at(1)),
+            Arc::new(SeededEntropy::new(2)),
+        );
+        index.replace_cluster_view(0, &first).await.unwrap();
+        for lost in 0..2 {
+            let replaces = found[lost].identity.as_ref().map(|identity| identity.disk);
+            let identity = found[lost].identity.as_mut().unwrap();
+            identity.replaces = replaces;
+            identity.disk = DiskId(77 + lost as u128);
+        }
+        let target = disks::reconcile(&first, &found).unwrap().unwrap();
+        let altered = target
+            .groups
+            .iter()
+            .filter(|(id, group)| first.groups[id] != **group)
+            .count();
+        assert!(altered > 2 * ALTERED_GROUPS_MAX);
+
+        // Only the first step is stored: the next start finds the rest still to be done.
+        let mut half = ClusterView {
+            map: target.map.clone(),
+            groups: first.groups.clone(),
+        };
+        for (id, group) in target.groups.iter().take(ALTERED_GROUPS_MAX) {
+            half.groups.insert(*id, group.clone());
+        }
+        index
+            .replace_cluster_view(first.map.epoch, &half)
+            .await
+            .unwrap();
+        let again = disks::reconcile(&half, &found).unwrap().unwrap();
+        assert_eq!(again.groups, target.groups);
+        let stored = store_in_steps(&index, &half, &again).await.unwrap();
+        assert_eq!(stored.groups, target.groups);
+        assert_eq!(index.cluster_view().await.unwrap(), Some(stored.clone()));
+        assert!(disks::reconcile(&stored, &found).unwrap().is_none());
+    }
 
     #[test]
     fn with_two_of_six_disks_gone_writes_go_on_with_a_narrower_profile() {

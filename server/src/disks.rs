@@ -195,11 +195,8 @@ pub fn reconcile(view: &ClusterView, found: &[FoundDisk]) -> Result<Option<Clust
             identity.installation,
             view.map.installation
         );
-        match identity.replaces {
-            Some(lost) if next.map.disk(identity.disk).is_none() => {
-                substitute(&mut next, lost, identity)
-            }
-            _ => {}
+        if let Some(lost) = identity.replaces {
+            substitute(&mut next, lost, identity);
         }
         ensure!(
             next.map
@@ -230,18 +227,21 @@ pub fn reconcile(view: &ClusterView, found: &[FoundDisk]) -> Result<Option<Clust
     Ok(Some(next))
 }
 
-/// Gives the positions of `lost` to the disk that took its place; each group gets a new version.
+/// Gives the positions of `lost` to the disk that took its place; each group gets a new version. Done again,
+/// it does what was left undone: the change of the groups is stored in steps.
 fn substitute(view: &mut ClusterView, lost: DiskId, identity: &Identity) {
     for info in view.map.disks.iter_mut().filter(|info| info.id == lost) {
         info.state = DiskState::Removed;
     }
-    view.map.disks.push(DiskInfo {
-        id: identity.disk,
-        node: NODE,
-        cluster: CLUSTER,
-        weight: 1,
-        ..Default::default()
-    });
+    if view.map.disk(identity.disk).is_none() {
+        view.map.disks.push(DiskInfo {
+            id: identity.disk,
+            node: NODE,
+            cluster: CLUSTER,
+            weight: 1,
+            ..Default::default()
+        });
+    }
     for group in view.groups.values_mut() {
         if let Some(position) = group.disks.iter().position(|disk| *disk == lost) {
             group.disks[position] = identity.disk;

@@ -42,6 +42,7 @@ use tracing::{info, warn};
 /// Something is wrong with the configuration, an address, the index or a disk; nothing was served then.
 pub async fn run(config: Config) -> Result<()> {
     let metrics = telemetry::start(&config)?;
+    raise_open_files();
     let shutdown = CancellationToken::new();
     stop_on_signal(shutdown.clone())?;
     let s3_listener = bind(config.listen).await?;
@@ -85,6 +86,19 @@ pub async fn run(config: Config) -> Result<()> {
     storage.close().await;
     info!("stopped");
     Ok(())
+}
+
+/// Allows as many open files as the system lets this process have: connections, and one for each volume.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        warn!(%error, current = ?limit.current, "the limit of open files could not be raised");
+    }
 }
 
 async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {

@@ -227,3 +227,23 @@ fn what_cannot_be_read_is_not_cut_off() {
     let store = machine.without_catalog().open().unwrap();
     assert_eq!(found(&store, 6), [0, 1, 2, 5], "the device gave it back");
 }
+
+#[test]
+fn the_name_of_a_volume_is_durable_before_records_in_it_are_promised() {
+    for changes in 0..8 {
+        for seed in 0..10 {
+            let machine = Machine::new(1 << 20);
+            let store = machine.open().unwrap();
+            machine.power.ends_after(changes);
+            let first = run(store.put(record(key(1, 0), 5000)));
+            drop(store);
+            // The process ended in the midst of making its first volume, the machine went on.
+            machine.power.ends_after(u32::MAX);
+            fill(&machine.open().unwrap(), 1..2);
+            let store = machine.after_crash(seed).open().unwrap();
+            let found = found(&store, 2);
+            assert!(found.contains(&1), "{changes} changes, seed {seed}");
+            assert!(found.contains(&0) || first.is_err());
+        }
+    }
+}

@@ -102,13 +102,16 @@ impl Declared {
         Ok(Self { md5, checksum })
     }
 
-    /// Reads only Content-MD5: for a request whose checksum headers speak of something else than its
-    /// body, as those of CompleteMultipartUpload do.
+    /// Reads only Content-MD5: for a request whose checksum headers speak of something else than
+    /// its body, as those of CompleteMultipartUpload do.
     ///
     /// # Errors
     /// [`DigestError::InvalidMd5`].
     pub fn md5_of_headers(headers: &HeaderMap) -> Result<Self, DigestError> {
-        let md5 = headers.get(CONTENT_MD5).map(|value| parse_md5(value.as_bytes())).transpose()?;
+        let md5 = headers
+            .get(CONTENT_MD5)
+            .map(|value| parse_md5(value.as_bytes()))
+            .transpose()?;
         Ok(Self {
             md5,
             checksum: None,

@@ -60,7 +60,7 @@ pub(super) fn crc(algorithm: ChecksumAlgorithm) -> Option<CrcAlgorithm> {
 }
 
 enum Sum {
-    Crc(crc_fast::Digest),
+    Crc(Box<crc_fast::Digest>),
     Sha(Hasher),
 }
 
@@ -73,7 +73,7 @@ pub(super) struct Checksum {
 impl Checksum {
     pub(super) fn new(algorithm: ChecksumAlgorithm) -> Result<Self, HashFailed> {
         let sum = match crc(algorithm) {
-            Some(crc) => Sum::Crc(crc_fast::Digest::new(crc)),
+            Some(crc) => Sum::Crc(Box::new(crc_fast::Digest::new(crc))),
             None => {
                 let sha1 = algorithm == ChecksumAlgorithm::Sha1;
                 let sha = if sha1 {

@@ -37,7 +37,10 @@ pub struct CheckedBody<B> {
 /// Puts what `parts` declare of a small body between the body and s3s. Operations learn of a fault
 /// by [`small_body_fault`].
 pub fn check_small_body<B>(parts: &mut Parts, body: B) -> CheckedBody<B> {
-    let completes = parts.uri.query().is_some_and(|query| query.contains("uploadId="));
+    let completes = parts
+        .uri
+        .query()
+        .is_some_and(|query| query.contains("uploadId="));
     let declared = if completes {
         Declared::md5_of_headers(&parts.headers)
     } else {
@@ -63,7 +66,9 @@ pub fn check_small_body<B>(parts: &mut Parts, body: B) -> CheckedBody<B> {
 /// What is wrong with the small body of a request, once s3s has read it.
 #[must_use]
 pub fn small_body_fault(extensions: &Extensions) -> Option<BodyFault> {
-    extensions.get::<Verdict>().and_then(|verdict| verdict.0.lock().clone())
+    extensions
+        .get::<Verdict>()
+        .and_then(|verdict| verdict.0.lock().clone())
 }
 
 impl Verdict {
@@ -88,9 +93,9 @@ impl<B> CheckedBody<B> {
             return;
         };
         let judged = match sums.finish() {
-            Ok(digests) => {
-                declared.verify(&digests, &Trailers::default()).map_err(BodyFault::Digest)
-            }
+            Ok(digests) => declared
+                .verify(&digests, &Trailers::default())
+                .map_err(BodyFault::Digest),
             Err(failed) => Err(BodyFault::Hash(failed)),
         };
         if let Err(fault) = judged {

@@ -187,7 +187,9 @@ proptest! {
 
     /// The checksum of the object is what its parts' checksums combine to.
     #[test]
-    fn parts_combine(parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..6)) {
+    fn parts_combine(
+        parts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..6),
+    ) {
         use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme, Sha256};
         for algorithm in [Crc32, Crc32c, Crc64Nvme] {
             let sum = |bytes: &[u8]| composite(algorithm, [bytes]).unwrap();

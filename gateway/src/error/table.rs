@@ -39,7 +39,8 @@ impl From<CreateBucketError> for ApiError {
             CreateBucketError::AlreadyOwnedByYou => Self::new(
                 StatusCode::CONFLICT,
                 "BucketAlreadyOwnedByYou",
-                "Your previous request to create the named bucket succeeded and you already own it.",
+                "Your previous request to create the named bucket succeeded and you already own \
+                 it.",
             ),
             CreateBucketError::AlreadyExists => Self::new(
                 StatusCode::CONFLICT,

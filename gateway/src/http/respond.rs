@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
 const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 /// What of a request its answer needs.
 pub(super) struct Asked {
@@ -21,16 +22,20 @@ pub(super) struct Asked {
     /// The path without the query, which may hold a signature.
     pub(super) path: String,
     version: Version,
+    /// The client waits for a 100 that hyper does not send, as there is no body to go on with.
+    waits_in_vain: bool,
 }
 
 impl Asked {
     pub(super) fn new(id: RequestId, parts: &Parts) -> Self {
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+        let is = |name, value| parts.headers.get(name).is_some_and(|own| own == value);
         Self {
             id,
             method,
             path,
             version: parts.version,
+            waits_in_vain: is(header::EXPECT, "100-continue") && is(header::CONTENT_LENGTH, "0"),
         }
     }
 }
@@ -74,8 +79,9 @@ pub(super) fn complete(asked: &Asked, answered: Answered, wire: &WireState) -> R
         // A cache in front must not keep a failure.
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    if !wire.is_whole() && asked.version < Version::HTTP_2 {
-        // The rest of the body is still on its way; it must not be taken for a request.
+    if (asked.waits_in_vain || !wire.is_whole()) && asked.version < Version::HTTP_2 {
+        // The rest of the body is still on its way; it must not be taken for a request. And botocore,
+        // once it got a final answer where it waited for a 100, misreads the next on the connection.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
@@ -102,9 +108,13 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Response<Body> {
     let body = error_body(asked, elements, &refusal.details);
     let mut response = Response::new(body);
     *response.status_mut() = refusal.status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, APPLICATION_XML);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, APPLICATION_XML);
+    // The body tells the region too, but the answer to a HEAD has none.
+    let region = refusal.details.iter().find(|(name, _)| *name == "Region");
+    if let Some(region) = region.and_then(|(_, text)| HeaderValue::from_str(text).ok()) {
+        headers.insert(BUCKET_REGION, region);
+    }
     response
 }
 

@@ -14,13 +14,8 @@ use parts::{Asked, Part};
 use s3s::dto::*;
 use s3s::{S3Error, S3Request, S3Response};
 use std::sync::Arc;
-use std::time::Duration;
 use tracing::{Instrument, Span};
 use types::UploadId;
-
-/// A completion that takes longer is answered at once with 200, and its connection is kept alive
-/// with white space until its outcome follows in the body.
-const KEEP_ALIVE_AFTER: Duration = Duration::from_secs(10);
 
 /// A completion whose request has been found good.
 struct Complete {
@@ -82,12 +77,13 @@ async fn answer(
     base: CompleteMultipartUploadOutput,
 ) -> OpResult<CompleteMultipartUploadOutput> {
     let parts = u32::try_from(complete.parts.len()).unwrap_or(u32::MAX);
+    let patience = context.config.keep_alive_after;
     let mut task = tokio::spawn(complete.run(context).in_current_span());
     let finish = move |done: Result<Result<_, ApiError>, tokio::task::JoinError>| {
         let (committed, checksum) = done.map_err(ApiError::internal)??;
         Ok::<_, ApiError>(output(base, committed, checksum, parts))
     };
-    if let Ok(done) = tokio::time::timeout(KEEP_ALIVE_AFTER, &mut task).await {
+    if let Ok(done) = tokio::time::timeout(patience, &mut task).await {
         return Ok(S3Response::new(finish(done)?));
     }
     let span = Span::current();

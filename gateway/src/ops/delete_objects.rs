@@ -14,7 +14,9 @@ use types::limits::{DELETE_OBJECTS_MAX, OBJECT_KEY_BYTES_MAX};
 /// Deletes under way at once; the index commits them together.
 const CONCURRENT: usize = 64;
 
-/// DeleteObjects: each key by itself, in any order; a key that is not there counts as deleted.
+/// DeleteObjects: each key by itself, in any order; a key that is not there counts as deleted. The
+/// body has been compared with Content-MD5 or the checksum it came with ([`crate::digest`]); unlike
+/// AWS, one that came with neither is taken, since its signature may cover it.
 ///
 /// # Errors
 /// What stands between the signer and the bucket; MalformedXML for no keys or more than 1,000.

@@ -84,9 +84,9 @@ impl Upload {
         let algorithm = self.declared.algorithm().or(algorithm);
         let hasher = BodyHasher::new(self.length, algorithm)?;
         let (stored, digests) = if self.length <= inline_bytes as u64 {
-            self.into_memory(hasher).await?
+            self.keep_in_memory(hasher).await?
         } else {
-            self.to_disks(context, bucket, hasher).await?
+            self.write_to_disks(context, bucket, hasher).await?
         };
         metrics::received(self.length);
         tracing::Span::current().record("bytes", self.length);
@@ -97,7 +97,7 @@ impl Upload {
         })
     }
 
-    async fn into_memory(
+    async fn keep_in_memory(
         &mut self,
         mut hasher: BodyHasher,
     ) -> Result<(Stored, BodyDigests), ApiError> {
@@ -111,7 +111,7 @@ impl Upload {
         Ok((Stored::Inline(body.freeze()), digests))
     }
 
-    async fn to_disks(
+    async fn write_to_disks(
         &mut self,
         context: &Context,
         bucket: &Bucket,

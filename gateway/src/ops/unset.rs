@@ -11,7 +11,10 @@ use std::sync::Arc;
 
 /// Operations that answer 404 with a code of their own.
 macro_rules! missing {
-    ($($(#[$doc:meta])* $name:ident($input:ident) -> $output:ident: $code:literal, $message:literal;)*) => {$(
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($input:ident) -> $output:ident: $code:literal, $message:literal;
+    )*) => {$(
         $(#[$doc])*
         ///
         /// # Errors
@@ -85,7 +88,8 @@ default! {
     /// GetBucketLogging: none.
     logging(GetBucketLoggingInput) -> GetBucketLoggingOutput: GetBucketLoggingOutput::default();
     /// GetBucketNotificationConfiguration: none.
-    notification(GetBucketNotificationConfigurationInput) -> GetBucketNotificationConfigurationOutput:
+    notification(GetBucketNotificationConfigurationInput)
+        -> GetBucketNotificationConfigurationOutput:
         GetBucketNotificationConfigurationOutput::default();
     /// GetBucketRequestPayment: the owner of the bucket pays.
     request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput:

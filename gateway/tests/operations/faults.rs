@@ -1,4 +1,5 @@
 use crate::harness::*;
+use crate::multipart::{complete, send_part, start};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chunkstore::testing::{Puts, Reads};
@@ -317,4 +318,40 @@ async fn an_unknown_outcome_keeps_the_chunks() {
     assert!(server.cluster.shard_count() > 0);
     engine.after.store(0, Ordering::SeqCst);
     assert!(*server.send(get("/bucket/key")).await.bytes() == body);
+}
+
+/// An answer that is slow is sent ahead of its outcome, which may then be an error.
+#[tokio::test]
+async fn slow_completions_keep_the_connection_alive() {
+    let engine = Arc::new(Forgetful::default());
+    let config = GatewayConfig {
+        keep_alive_after: Duration::ZERO,
+        ..small_config()
+    };
+    let server = Arc::new(Server::with(config, Some(Arc::clone(&engine) as _)));
+    server.make_bucket().await;
+    let body = pattern(300_000, 1);
+    let upload = start(&server, "key").await;
+    let etag = send_part(&server, "key", &upload, 1, body.clone()).await;
+    engine.before.store(4, Ordering::SeqCst);
+    let done = server.send(complete("key", &upload, &[(1, etag)])).await;
+    assert_eq!((done.status, done.element("Key")), (200, "key".into()));
+    assert!(done.element("ETag").contains("-1"), "{}", done.text());
+    assert!(*server.send(get("/bucket/key")).await.bytes() == body);
+
+    let upload = start(&server, "lost").await;
+    let etag = send_part(&server, "lost", &upload, 1, body).await;
+    engine.before.store(usize::MAX, Ordering::SeqCst);
+    let sent = tokio::spawn({
+        let server = Arc::clone(&server);
+        async move { server.send(complete("lost", &upload, &[(1, etag)])).await }
+    });
+    for _ in 0..100 {
+        server.cluster.clock.advance(Duration::from_millis(200));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let lost = sent.await.unwrap();
+    assert_eq!(lost.refusal(), (200, "ServiceUnavailable".into()));
+    engine.before.store(0, Ordering::SeqCst);
+    assert_eq!(server.send(head("/bucket/lost")).await.status, 404);
 }

@@ -231,6 +231,7 @@ pub struct Request {
     body: Bytes,
     who: Who,
     length: Option<u64>,
+    payload: &'static str,
 }
 
 pub fn request(method: http::Method, path: &str) -> Request {
@@ -242,6 +243,7 @@ pub fn request(method: http::Method, path: &str) -> Request {
         body: Bytes::new(),
         who: Who::Ann,
         length: None,
+        payload: UNSIGNED,
     }
 }
 
@@ -287,6 +289,18 @@ impl Request {
         self
     }
 
+    /// Wraps the body as SDKs do by default: unsigned aws-chunks, and a checksum in a trailer.
+    pub fn with_trailer(mut self, name: &str, value: &str) -> Self {
+        let body = self.body;
+        let mut framed = format!("{:x}\r\n", body.len()).into_bytes();
+        framed.extend_from_slice(&body);
+        framed.extend_from_slice(format!("\r\n0\r\n{name}:{value}\r\n\r\n").as_bytes());
+        self.body = framed.into();
+        self.payload = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
+        self.header("x-amz-trailer", name)
+            .header("x-amz-decoded-content-length", &body.len().to_string())
+    }
+
     pub fn by(mut self, who: Who) -> Self {
         self.who = who;
         self
@@ -304,7 +318,7 @@ impl Request {
         let length = self.length.unwrap_or(self.body.len() as u64);
         let mut headers = self.headers.clone();
         headers.push(("host".into(), "localhost:9000".into()));
-        headers.push(("x-amz-content-sha256".into(), UNSIGNED.into()));
+        headers.push(("x-amz-content-sha256".into(), self.payload.into()));
         headers.push(("x-amz-date".into(), time.clone()));
         headers.push(("content-length".into(), length.to_string()));
         headers.sort();
@@ -338,8 +352,8 @@ impl Request {
             .map(|(name, value)| format!("{name}:{}\n", value.trim()))
             .collect();
         let canonical = format!(
-            "{}\n{path}\n{query}\n{lines}\n{names}\n{UNSIGNED}",
-            self.method
+            "{}\n{path}\n{query}\n{lines}\n{names}\n{}",
+            self.method, self.payload
         );
         let scope = CredentialScope {
             date: date.to_owned(),

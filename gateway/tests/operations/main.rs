@@ -4,6 +4,7 @@
     missing_docs,
     reason = "a test binary has no readers of its documentation"
 )]
+#![allow(clippy::unwrap_used, reason = "all of this is test code")]
 
 mod harness;
 

@@ -5,7 +5,7 @@ use gateway::digest;
 
 const MIB: usize = 1 << 20;
 
-async fn start(server: &Server, key: &str) -> String {
+pub async fn start(server: &Server, key: &str) -> String {
     let started = server
         .send(post(&format!("/bucket/{key}")).query("uploads", ""))
         .await;
@@ -21,7 +21,13 @@ fn part(key: &str, upload: &str, number: usize, body: Bytes) -> Request {
         .body(body)
 }
 
-async fn send_part(server: &Server, key: &str, upload: &str, number: usize, body: Bytes) -> String {
+pub async fn send_part(
+    server: &Server,
+    key: &str,
+    upload: &str,
+    number: usize,
+    body: Bytes,
+) -> String {
     let stored = server.send(part(key, upload, number, body)).await;
     assert_eq!(stored.status, 200, "{}", stored.text());
     stored.header("etag").to_owned()
@@ -37,7 +43,7 @@ fn list(parts: &[(usize, String)]) -> String {
     format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>")
 }
 
-fn complete(key: &str, upload: &str, parts: &[(usize, String)]) -> Request {
+pub fn complete(key: &str, upload: &str, parts: &[(usize, String)]) -> Request {
     post(&format!("/bucket/{key}"))
         .query("uploadId", upload)
         .body(list(parts))

@@ -335,3 +335,44 @@ async fn leases_are_given_back() {
     }
     assert_eq!(server.budget.free_bytes(), free);
 }
+
+/// What SDKs send by default.
+#[tokio::test]
+async fn checksums_in_trailers() {
+    let server = Server::with_bucket().await;
+    let (name, value) = ("x-amz-checksum-crc32", "y/Q5Jg==");
+    let upload = || put("/bucket/key").header("content-encoding", "aws-chunked");
+    let sent = upload().body("123456789").with_trailer(name, value);
+    let stored = server
+        .send(sent.header("x-amz-sdk-checksum-algorithm", "CRC32"))
+        .await;
+    assert_eq!((stored.status, stored.header(name)), (200, value));
+    let read = server
+        .send(get("/bucket/key").header("x-amz-checksum-mode", "ENABLED"))
+        .await;
+    assert_eq!(
+        (read.text(), read.header(name)),
+        ("123456789".into(), value)
+    );
+    assert!(!read.headers.contains_key("content-encoding"));
+
+    let wrong = upload().body("12345678").with_trailer(name, value);
+    assert_eq!(
+        server.send(wrong).await.refusal(),
+        (400, "BadDigest".into())
+    );
+    let both = upload()
+        .body("123456789")
+        .with_trailer(name, value)
+        .header(name, value);
+    assert_eq!(
+        server.send(both).await.refusal(),
+        (400, "InvalidRequest".into())
+    );
+    assert_eq!(server.send(get("/bucket/key")).await.text(), "123456789");
+
+    let large = pattern(2_000_000, 1);
+    let bad = upload().body(large).with_trailer(name, value);
+    assert_eq!(server.send(bad).await.refusal(), (400, "BadDigest".into()));
+    assert!(shards_gone(&server).await);
+}

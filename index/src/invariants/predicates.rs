@@ -6,7 +6,7 @@ use crate::key::object::VersionRecord;
 use crate::key::reclaim::ReclaimKind;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use types::{BucketId, ChunkId, ManifestId, PartitionId};
+use types::{BucketId, ChunkId, ManifestId, PartitionId, UploadId};
 
 /// A predicate that does not hold of some record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -225,14 +225,13 @@ fn counts_match_references(image: &PartitionImage) -> Vec<String> {
         .collect()
 }
 
+fn is_open(image: &PartitionImage, id: &(BucketId, UploadId)) -> bool {
+    let upload = image.uploads.get(id);
+    upload.is_some_and(|(_, upload)| upload.completed.is_none())
+}
+
 /// Each part belongs to an open upload or to one that is being reclaimed.
 fn parts_have_an_upload(image: &PartitionImage) -> Vec<String> {
-    let is_open = |id| {
-        image
-            .uploads
-            .get(id)
-            .is_some_and(|(_, upload)| upload.completed.is_none())
-    };
     let reclaimed: BTreeSet<_> = image
         .reclaims
         .iter()
@@ -242,7 +241,7 @@ fn parts_have_an_upload(image: &PartitionImage) -> Vec<String> {
     image
         .parts
         .keys()
-        .filter(|id| !is_open(id) && !reclaimed.contains(id))
+        .filter(|id| !is_open(image, id) && !reclaimed.contains(id))
         .map(|id| format!("the parts of {id:?} belong to no upload"))
         .collect()
 }
@@ -260,7 +259,7 @@ fn what_is_reclaimed_is_unused(image: &PartitionImage) -> Vec<String> {
     let parts = image
         .parts
         .iter()
-        .filter(|(id, _)| image.uploads.contains_key(id))
+        .filter(|(id, _)| is_open(image, id))
         .flat_map(|(_, parts)| parts.iter().flat_map(|part| &part.manifest.chunks));
     let reclaimed_pages: BTreeSet<ManifestId> = image
         .reclaims

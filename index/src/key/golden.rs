@@ -13,7 +13,11 @@ const LATER_TAG: u32 = 1000;
 pub fn check<T: Field + PartialEq + Debug>(record: &T, golden: &str) {
     let mut bytes = Vec::new();
     record.put(&mut bytes);
-    eprintln!("GOLDEN {} {} {}", std::panic::Location::caller().file(), std::panic::Location::caller().line(), super::hexadecimal(&bytes)); let _ = golden;
+    assert_eq!(
+        super::hexadecimal(&bytes),
+        golden,
+        "persisted bytes changed"
+    );
     assert_eq!(T::take(Bytes::from(bytes.clone())).as_ref(), Ok(record));
     put_field(&mut bytes, LATER_TAG, &7_u64);
     let later = T::take(Bytes::from(bytes.clone())).unwrap();

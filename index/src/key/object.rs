@@ -74,7 +74,7 @@ record! {
         5 => account: String,
         /// As S3 names it; empty for `STANDARD`.
         6 => storage_class: String,
-        /// The chunk cluster that takes the object's bytes.
+        /// The chunk cluster that holds the first bytes; 0 when they are inline, or listed in pages.
         7 => cluster: ChunkClusterId,
         /// Bytes of the object as the client sees it.
         8 => plain_length: u64,

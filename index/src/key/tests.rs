@@ -122,6 +122,14 @@ fn golden_of_partitions() -> Vec<(Key, &'static str)> {
             Key::BucketName { name: name("pics") },
             "00000000000000006e70696373",
         ),
+        (Key::BucketCounter, "00000000000000006b"),
+        (
+            Key::OwnedBucket {
+                owner: name("alice"),
+                name: name("pics"),
+            },
+            "000000000000000077616c696365000170696373",
+        ),
         (Key::ClusterMap, "00000000000000007a"),
         (
             Key::PlacementGroup { cluster, pg },
@@ -149,9 +157,12 @@ fn every_cut_and_every_extra_byte_is_an_error() {
         for length in 0..bytes.len() {
             // A name may be cut anywhere, and a reference without its number names the manifest.
             let is_other = match Key::decode(&bytes[..length]) {
-                Ok(Key::BucketName { .. } | Key::SchedulerState { .. } | Key::Shared { .. }) => {
-                    true
-                }
+                Ok(
+                    Key::BucketName { .. }
+                    | Key::OwnedBucket { .. }
+                    | Key::SchedulerState { .. }
+                    | Key::Shared { .. },
+                ) => true,
                 Ok(_) => false,
                 Err(error) => !error.key.is_empty() || length == 0,
             };

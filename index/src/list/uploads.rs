@@ -18,7 +18,7 @@ const ENTRIES_PER_PAGE: usize = 1000;
 
 /// An entry of the list.
 enum Found {
-    Upload(ListedUpload),
+    Upload(Box<ListedUpload>),
     Prefix(String),
 }
 
@@ -51,7 +51,7 @@ pub(crate) async fn list(ctx: &Context, list: ListUploads<'_>) -> Result<UploadP
             match found {
                 Found::Upload(upload) => {
                     last = Some((upload.key.clone(), Some(upload.record.id)));
-                    result.uploads.push(upload);
+                    result.uploads.push(*upload);
                 }
                 Found::Prefix(prefix) => {
                     last = Some((prefix.clone(), None));
@@ -94,7 +94,7 @@ async fn open_entry(owner: &PartitionOwner, entry: ScanEntry) -> Result<Option<F
             };
             let record: UploadRecord = decode(&encoded, value.value)?;
             let is_open = record.completed.is_none();
-            Ok(is_open.then_some(Found::Upload(ListedUpload { key, record })))
+            Ok(is_open.then(|| Found::Upload(Box::new(ListedUpload { key, record }))))
         }
     }
 }

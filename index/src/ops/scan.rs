@@ -48,7 +48,9 @@ pub(crate) async fn walk(
     let next = match entries.last() {
         Some((last, _)) if more => Some(last.clone()),
         // The bare id sorts before all of the bucket's keys.
-        _ => next_bucket(owner, bucket).await?.map(|next| next.0.to_be_bytes().to_vec().into()),
+        _ => next_bucket(owner, bucket)
+            .await?
+            .map(|next| next.0.to_be_bytes().to_vec().into()),
     };
     Ok(Walk { entries, next })
 }

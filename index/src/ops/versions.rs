@@ -256,11 +256,9 @@ pub(crate) fn insert(
         "a new version is the newest of its key"
     );
     let mut edit = Edit::new(draft, state);
-    if new.is_null {
-        if let Some(null) = null {
-            edit.remove_noncurrent(null);
-            edit.release(null);
-        }
+    if let Some(null) = null.filter(|_| new.is_null) {
+        edit.remove_noncurrent(null);
+        edit.release(null);
     }
     match state.current() {
         Some(current) if new.is_null && current.is_null => edit.release(current),

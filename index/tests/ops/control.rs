@@ -15,7 +15,10 @@ fn view(epoch: u64, groups: u32, version: u32) -> ClusterView {
         ..Default::default()
     };
     ClusterView {
-        map: ClusterMap { epoch, ..Default::default() },
+        map: ClusterMap {
+            epoch,
+            ..Default::default()
+        },
         groups: (1..=groups).map(|id| (PgId(id), group(id))).collect(),
     }
 }
@@ -49,14 +52,35 @@ async fn a_view_changes_as_a_whole() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_of_a_stale_view_is_refused() {
     let world = World::new();
-    world.index.replace_cluster_view(0, &view(1, 10, 1)).await.unwrap();
-    world.index.replace_cluster_view(1, &view(2, 10, 2)).await.unwrap();
+    world
+        .index
+        .replace_cluster_view(0, &view(1, 10, 1))
+        .await
+        .unwrap();
+    world
+        .index
+        .replace_cluster_view(1, &view(2, 10, 2))
+        .await
+        .unwrap();
     let late = world.index.replace_cluster_view(1, &view(2, 10, 3)).await;
     assert_eq!(late, Err(ReplaceError::Changed));
-    assert_eq!(world.index.cluster_view().await.unwrap(), Some(view(2, 10, 2)));
-    world.index.replace_cluster_view(2, &view(3, 200, 2)).await.unwrap();
+    assert_eq!(
+        world.index.cluster_view().await.unwrap(),
+        Some(view(2, 10, 2))
+    );
+    world
+        .index
+        .replace_cluster_view(2, &view(3, 200, 2))
+        .await
+        .unwrap();
     let wide = world.index.replace_cluster_view(3, &view(4, 200, 3)).await;
-    assert_eq!(wide, Err(ReplaceError::TooManyGroups { groups: 200, limit: 100 }));
+    assert_eq!(
+        wide,
+        Err(ReplaceError::TooManyGroups {
+            groups: 200,
+            limit: 100
+        })
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,11 +88,22 @@ async fn a_worker_replaces_what_it_has_read() {
     let world = World::new();
     let index = &world.index;
     assert_eq!(index.scheduler_state("gc").await.unwrap(), None);
-    let one = index.replace_scheduler_state("gc", None, Bytes::from_static(b"one")).await.unwrap();
-    let again = index.replace_scheduler_state("gc", None, Bytes::from_static(b"two")).await;
+    let one = index
+        .replace_scheduler_state("gc", None, Bytes::from_static(b"one"))
+        .await
+        .unwrap();
+    let again = index
+        .replace_scheduler_state("gc", None, Bytes::from_static(b"two"))
+        .await;
     assert_eq!(again, Err(ReplaceError::Changed));
-    index.replace_scheduler_state("gc", Some(one), Bytes::from_static(b"two")).await.unwrap();
-    assert_eq!(index.scheduler_state("gc").await.unwrap().unwrap().value, "two");
+    index
+        .replace_scheduler_state("gc", Some(one), Bytes::from_static(b"two"))
+        .await
+        .unwrap();
+    assert_eq!(
+        index.scheduler_state("gc").await.unwrap().unwrap().value,
+        "two"
+    );
 }
 
 /// Missing shards come with the commit, however many they are, and go when they are repaired.
@@ -77,19 +112,43 @@ async fn missing_shards_are_noted_with_their_version() {
     let world = World::new();
     let bucket = world.index.create_bucket("photos", "alice").await.unwrap();
     let (body, _) = world.body(&bucket, 200, "e");
-    let NewBody::Chunks { manifest, oldest_ms, .. } = body else { unreachable!("200 chunks") };
+    let NewBody::Chunks {
+        manifest,
+        oldest_ms,
+        ..
+    } = body
+    else {
+        unreachable!("200 chunks")
+    };
     let missing = manifest.chunks.iter().map(|chunk| MissingShards {
         chunk: chunk.id,
         positions: 0b10,
         ..Default::default()
     });
     let missing: Vec<_> = missing.collect();
-    let body = NewBody::Chunks { manifest, oldest_ms, missing: missing.clone() };
-    world.put(&bucket, "key", (body, "e"), WriteCondition::None, world.op()).await.unwrap();
+    let body = NewBody::Chunks {
+        manifest,
+        oldest_ms,
+        missing: missing.clone(),
+    };
+    world
+        .put(
+            &bucket,
+            "key",
+            (body, "e"),
+            WriteCondition::None,
+            world.op(),
+        )
+        .await
+        .unwrap();
     let mut found: Vec<MissingShards> = Vec::new();
     loop {
         let after = found.last().cloned();
-        let page = world.index.missing_shards(bucket.partition, after.as_ref(), 90).await.unwrap();
+        let page = world
+            .index
+            .missing_shards(bucket.partition, after.as_ref(), 90)
+            .await
+            .unwrap();
         if page.is_empty() {
             break;
         }
@@ -97,7 +156,18 @@ async fn missing_shards_are_noted_with_their_version() {
     }
     assert_eq!(found, missing);
     for entry in &found {
-        world.index.remove_missing_shards(bucket.partition, entry).await.unwrap();
+        world
+            .index
+            .remove_missing_shards(bucket.partition, entry)
+            .await
+            .unwrap();
     }
-    assert_eq!(world.index.missing_shards(bucket.partition, None, 1).await.unwrap(), []);
+    assert_eq!(
+        world
+            .index
+            .missing_shards(bucket.partition, None, 1)
+            .await
+            .unwrap(),
+        []
+    );
 }

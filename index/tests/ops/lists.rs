@@ -8,7 +8,11 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::collections::BTreeSet;
 
 fn run<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
-    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    };
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
     let result = runner.run(&strategy, |value| {
@@ -41,11 +45,20 @@ async fn objects(
     let mut start_after = after.to_owned();
     loop {
         let marker = start_after.clone();
-        let list = ListObjects { bucket, prefix, delimiter, start_after: &marker, max_keys };
+        let list = ListObjects {
+            bucket,
+            prefix,
+            delimiter,
+            start_after: &marker,
+            max_keys,
+        };
         let page = world.index.list_objects(list).await.unwrap();
         let count = page.objects.len() + page.common_prefixes.len();
-        let mut entries: Vec<Entry> =
-            page.objects.into_iter().map(|object| Entry::Key(object.key)).collect();
+        let mut entries: Vec<Entry> = page
+            .objects
+            .into_iter()
+            .map(|object| Entry::Key(object.key))
+            .collect();
         entries.extend(page.common_prefixes.into_iter().map(Entry::Prefix));
         entries.sort_by(|one, other| one.name().cmp(other.name()));
         assert!(count <= max_keys);
@@ -53,7 +66,11 @@ async fn objects(
         found.extend(entries);
         match page.next {
             Some(next) => {
-                assert_eq!((count, Some(&next)), (max_keys, last.as_ref()), "a full page");
+                assert_eq!(
+                    (count, Some(&next)),
+                    (max_keys, last.as_ref()),
+                    "a full page"
+                );
                 start_after = next;
             }
             None => return found,
@@ -83,7 +100,10 @@ async fn versions(
             found.insert(Entry::Key(version.key));
         }
         for prefix in page.common_prefixes {
-            assert!(found.insert(Entry::Prefix(prefix)), "a prefix is listed once");
+            assert!(
+                found.insert(Entry::Prefix(prefix)),
+                "a prefix is listed once"
+            );
         }
         let Some(next) = page.next else { break };
         (key_marker, version_marker) = next;
@@ -111,7 +131,11 @@ async fn uploads(
             max_uploads,
         };
         let page = world.index.list_uploads(list).await.unwrap();
-        found.extend(page.uploads.into_iter().map(|upload| Entry::Key(upload.key)));
+        found.extend(
+            page.uploads
+                .into_iter()
+                .map(|upload| Entry::Key(upload.key)),
+        );
         found.extend(page.common_prefixes.into_iter().map(Entry::Prefix));
         let Some(next) = page.next else { break };
         (key_marker, upload_marker) = next;
@@ -123,12 +147,19 @@ async fn uploads(
 
 #[test]
 fn lists_agree_with_the_naive_list() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .build()
+        .unwrap();
     run(64, case(), |(keys, prefix, delimiter, after, max)| {
         runtime.block_on(async {
             let world = World::new();
             let bucket = world.index.create_bucket("photos", "alice").await.unwrap();
-            let bucket = world.index.set_versioning(&bucket, Versioning::Enabled).await.unwrap();
+            let bucket = world
+                .index
+                .set_versioning(&bucket, Versioning::Enabled)
+                .await
+                .unwrap();
             for key in &keys {
                 world.put_simply(&bucket, key, 0).await;
                 world.create_upload(&bucket, key).await;
@@ -148,7 +179,11 @@ fn lists_agree_with_the_naive_list() {
 async fn what_is_gone_is_not_listed() {
     let world = World::new();
     let bucket = world.index.create_bucket("photos", "alice").await.unwrap();
-    world.index.set_versioning(&bucket, Versioning::Enabled).await.unwrap();
+    world
+        .index
+        .set_versioning(&bucket, Versioning::Enabled)
+        .await
+        .unwrap();
     for key in ["gone/a", "gone/b", "kept/a"] {
         world.put_simply(&bucket, key, 0).await;
         let upload = world.create_upload(&bucket, key).await;
@@ -158,10 +193,26 @@ async fn what_is_gone_is_not_listed() {
             let part = (world.chunks(&bucket, 1), "part");
             world.put_part(place, 1, part, world.op()).await.unwrap();
             let parts = [(1, "part".to_owned())];
-            world.complete(place, &parts, condition.clone(), op_id).await.unwrap();
+            world
+                .complete(place, &parts, condition.clone(), op_id)
+                .await
+                .unwrap();
             let (bucket, version, op_id) = (&bucket, None, world.op());
-            let delete = index::DeleteObject { bucket, key, version, condition, op_id };
-            assert!(world.index.delete_object(delete).await.unwrap().delete_marker);
+            let delete = index::DeleteObject {
+                bucket,
+                key,
+                version,
+                condition,
+                op_id,
+            };
+            assert!(
+                world
+                    .index
+                    .delete_object(delete)
+                    .await
+                    .unwrap()
+                    .delete_marker
+            );
         }
     }
     let kept = [Entry::Prefix("kept/".to_owned())];
@@ -182,5 +233,8 @@ async fn a_page_of_no_keys_is_empty_and_the_last() {
         start_after: "",
         max_keys: 0,
     };
-    assert_eq!(world.index.list_objects(list).await.unwrap(), index::ObjectPage::default());
+    assert_eq!(
+        world.index.list_objects(list).await.unwrap(),
+        index::ObjectPage::default()
+    );
 }

@@ -1,9 +1,7 @@
 //! Tasks that race for the same key: exactly one winner, and every version whole.
 
 use crate::world::World;
-use index::{
-    DeleteObject, PutObjectError, VersionRef, Versioning, WriteCondition,
-};
+use index::{DeleteObject, PutObjectError, VersionRef, Versioning, WriteCondition};
 use tokio::task::JoinSet;
 
 const WRITERS: usize = 32;
@@ -19,15 +17,24 @@ async fn one_of_many_creations_wins() {
             let etag = format!("e{writer}");
             let (body, _) = world.body(&bucket, writer % 3, &etag);
             let condition = WriteCondition::IfNoneMatch;
-            world.put(&bucket, "key", (body, &etag), condition, world.op()).await
+            world
+                .put(&bucket, "key", (body, &etag), condition, world.op())
+                .await
         });
     }
     let results = tasks.join_all().await;
     let winners: Vec<_> = results.iter().flatten().collect();
     assert_eq!(winners.len(), 1);
-    let losers = results.iter().filter(|r| **r == Err(PutObjectError::PreconditionFailed));
+    let losers = results
+        .iter()
+        .filter(|r| **r == Err(PutObjectError::PreconditionFailed));
     assert_eq!(losers.count(), WRITERS - 1);
-    let found = world.index.get_object(&bucket, "key", None).await.unwrap().unwrap();
+    let found = world
+        .index
+        .get_object(&bucket, "key", None)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found.record.etag, winners[0].etag);
     world.check().await;
 }
@@ -45,7 +52,9 @@ async fn one_of_many_replacements_wins_in_each_round() {
                 let etag = format!("e{round}-{writer}");
                 let (body, _) = world.body(&bucket, 1, &etag);
                 let condition = WriteCondition::IfMatch(seen);
-                world.put(&bucket, "key", (body, &etag), condition, world.op()).await
+                world
+                    .put(&bucket, "key", (body, &etag), condition, world.op())
+                    .await
             });
         }
         let winners: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
@@ -69,7 +78,9 @@ async fn one_of_many_completions_wins() {
             let part = (world.chunks(&bucket, 1), etag.as_str());
             world.put_part(place, 1, part, world.op()).await.unwrap();
             let parts = [(1, etag)];
-            world.complete(place, &parts, WriteCondition::IfNoneMatch, world.op()).await
+            world
+                .complete(place, &parts, WriteCondition::IfNoneMatch, world.op())
+                .await
         });
     }
     let results = tasks.join_all().await;
@@ -97,19 +108,33 @@ async fn nothing_breaks_when_everything_happens_at_once() {
                         let version = if round % 2 == 0 { made.pop() } else { None };
                         let (condition, op_id) = (WriteCondition::None, world.op());
                         let bucket = &bucket;
-                        let delete = DeleteObject { bucket, key, version, condition, op_id };
+                        let delete = DeleteObject {
+                            bucket,
+                            key,
+                            version,
+                            condition,
+                            op_id,
+                        };
                         world.index.delete_object(delete).await.unwrap();
                     }
                     _ if task == 0 => {
                         let versioning =
                             [Versioning::Enabled, Versioning::Suspended][round / 5 % 2];
-                        world.index.set_versioning(&bucket, versioning).await.unwrap();
+                        world
+                            .index
+                            .set_versioning(&bucket, versioning)
+                            .await
+                            .unwrap();
                     }
                     _ if task == 1 => {
                         assert!(world.index.delete_bucket("photos").await.is_err());
                     }
                     _ => {
-                        world.index.get_object(&bucket, key, made.last().copied()).await.unwrap();
+                        world
+                            .index
+                            .get_object(&bucket, key, made.last().copied())
+                            .await
+                            .unwrap();
                     }
                 }
             }

@@ -9,12 +9,24 @@ use std::time::Duration;
 use types::OpId;
 
 async fn copy(world: &World, (from, key): (&Bucket, &str), (to, to_key): (&Bucket, &str)) {
-    let found = world.index.get_object(from, key, None).await.unwrap().unwrap();
+    let found = world
+        .index
+        .get_object(from, key, None)
+        .await
+        .unwrap()
+        .unwrap();
     let copy = CopyObject {
-        source: CopySource { bucket: from, key, record: &found.record },
+        source: CopySource {
+            bucket: from,
+            key,
+            record: &found.record,
+        },
         bucket: to,
         key: to_key,
-        meta: CopyMeta::Copy { account: "alice".to_owned(), storage_class: String::new() },
+        meta: CopyMeta::Copy {
+            account: "alice".to_owned(),
+            storage_class: String::new(),
+        },
         condition: WriteCondition::None,
         op_id: world.op(),
     };
@@ -23,7 +35,13 @@ async fn copy(world: &World, (from, key): (&Bucket, &str), (to, to_key): (&Bucke
 
 async fn delete(world: &World, bucket: &Bucket, key: &str) {
     let (version, condition, op_id) = (None, WriteCondition::None, world.op());
-    let delete = DeleteObject { bucket, key, version, condition, op_id };
+    let delete = DeleteObject {
+        bucket,
+        key,
+        version,
+        condition,
+        op_id,
+    };
     world.index.delete_object(delete).await.unwrap();
 }
 
@@ -44,11 +62,19 @@ async fn chunks_are_freed_with_the_last_copy() {
             let named = world.named_chunks().await;
             assert_eq!(named.len(), chunks);
             for (gone, place) in order.into_iter().enumerate() {
-                assert_eq!(world.reclaim_all().await, BTreeSet::new(), "{gone} copies are gone");
+                assert_eq!(
+                    world.reclaim_all().await,
+                    BTreeSet::new(),
+                    "{gone} copies are gone"
+                );
                 world.check().await;
                 assert_eq!(world.named_chunks().await, named);
                 delete(&world, &buckets[place], "key").await;
-                world.index.delete_bucket(&buckets[place].name).await.unwrap();
+                world
+                    .index
+                    .delete_bucket(&buckets[place].name)
+                    .await
+                    .unwrap();
             }
             assert_eq!(world.reclaim_all().await, named);
             assert_eq!(world.named_chunks().await, BTreeSet::new());
@@ -65,10 +91,20 @@ async fn pages_of_refused_versions_are_removed() {
     world.put_simply(&bucket, "key", 300).await;
     let (body, _) = world.body(&bucket, 300, "late");
     let condition = WriteCondition::IfNoneMatch;
-    let late = world.put(&bucket, "key", (body, "late"), condition, world.op()).await;
+    let late = world
+        .put(&bucket, "key", (body, "late"), condition, world.op())
+        .await;
     assert_eq!(late, Err(PutObjectError::PreconditionFailed));
-    assert_eq!(world.named_chunks().await.len(), 600, "until the pages are removed");
-    assert_eq!(world.reclaim_all().await, BTreeSet::new(), "the writer abandons its chunks");
+    assert_eq!(
+        world.named_chunks().await.len(),
+        600,
+        "until the pages are removed"
+    );
+    assert_eq!(
+        world.reclaim_all().await,
+        BTreeSet::new(),
+        "the writer abandons its chunks"
+    );
     assert_eq!(world.named_chunks().await.len(), 300);
     world.check().await;
 }
@@ -85,7 +121,11 @@ async fn an_operation_id_expires() {
     };
     let first = put(op_id, body.clone()).await.unwrap();
     world.put_simply(&bucket, "key", 0).await;
-    assert_eq!(put(op_id, body.clone()).await, Ok(first), "also when it was overwritten since");
+    assert_eq!(
+        put(op_id, body.clone()).await,
+        Ok(first),
+        "also when it was overwritten since"
+    );
     world.clock.advance(Duration::from_secs(15 * 60));
     assert!(put(op_id, body.clone()).await.is_ok());
     world.clock.advance(Duration::from_millis(1));
@@ -94,6 +134,14 @@ async fn an_operation_id_expires() {
         while world.index.purge_outcomes(partition).await.unwrap() > 0 {}
     }
     assert_eq!(put(op_id, body).await, Err(PutObjectError::TooOld));
-    let found = world.index.get_object(&bucket, "key", None).await.unwrap().unwrap();
-    assert!(found.record.manifest.inline, "the overwriting version stays");
+    let found = world
+        .index
+        .get_object(&bucket, "key", None)
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(
+        found.record.manifest.inline,
+        "the overwriting version stays"
+    );
 }

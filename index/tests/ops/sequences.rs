@@ -2,6 +2,7 @@
 //! restarts, reclaim in between, and an account of every chunk at the end.
 
 mod compare;
+mod retry;
 mod run;
 
 use crate::faulty::{FAULTS, Fault};
@@ -167,7 +168,7 @@ fn run_cases(cases: u32, length: usize, world: impl Fn() -> World) {
 
 #[test]
 fn sequences_in_memory_agree_with_the_model() {
-    run_cases(96, 60, World::new);
+    run_cases(200, 60, World::new);
 }
 
 #[test]

@@ -5,12 +5,13 @@
 //! or took the place of another.
 
 use crate::budget::Budget;
+use crate::returned;
 use crate::run::dirty::DirtyGroups;
 use crate::worker::{Step, StepError, Worker};
 use async_trait::async_trait;
 use chunkstore::{ChunkStore, RepairReport, RepairScope, ShardKey};
 use index::{Index, MissingShards};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tracing::{debug, info, warn};
 use types::{ChunkId, ClusterView, DiskId, DiskState, PartitionId, PgId};
@@ -41,6 +42,8 @@ pub struct Repair {
     /// State of each disk when a change of the map was last looked at.
     states: BTreeMap<DiskId, DiskState>,
     listed: bool,
+    /// Disks on the list of returned ones whose groups are waiting or were walked in this round.
+    returned: BTreeSet<DiskId>,
 }
 
 impl Repair {
@@ -61,6 +64,7 @@ impl Repair {
             walk: None,
             states,
             listed: false,
+            returned: BTreeSet::new(),
         }
     }
 
@@ -118,6 +122,13 @@ impl Repair {
             });
             if writable {
                 self.dirty.add(*pg);
+            }
+        }
+        for disk in returned::remembered(&self.index).await? {
+            let back = view.map.state(disk).takes_writes();
+            if back && self.returned.insert(disk) {
+                view.on_disk(disk)
+                    .for_each(|(group, _)| self.dirty.add(group.id));
             }
         }
         self.listed = true;
@@ -274,6 +285,9 @@ impl Worker for Repair {
                 Ok(Step::More)
             }
             None => {
+                // Nothing waits any more, so every group of theirs was walked without a fault.
+                returned::forget(&self.index, &self.returned).await?;
+                self.returned.clear();
                 self.listed = false;
                 Ok(Step::Idle)
             }

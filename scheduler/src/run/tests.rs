@@ -293,6 +293,35 @@ async fn a_wiped_disk_is_filled_again() {
 }
 
 #[tokio::test]
+async fn a_returned_disk_is_filled_even_if_the_server_was_stopped_in_between() {
+    let bench = Bench::new().await;
+    bench.put("key", 700_000).await;
+    let disk = bench.cluster.disks[3].clone();
+    let id = chunkstore::ShardStore::disk(disk.as_ref());
+    let before = disk.shards();
+    disk.wipe();
+    crate::returned::remember(&bench.index, [id]).await.unwrap();
+    let (mut stopped, _) = bench.repair();
+    stopped.step().await.unwrap();
+    drop(stopped);
+    assert!(
+        crate::returned::remembered(&bench.index)
+            .await
+            .unwrap()
+            .contains(&id)
+    );
+    let (mut repair, _) = bench.repair();
+    round(&mut repair).await;
+    assert_eq!(disk.shards(), before);
+    assert!(
+        crate::returned::remembered(&bench.index)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
 async fn shards_missing_at_the_commit_are_rebuilt_and_taken_off_the_list() {
     let bench = Bench::new().await;
     let disk = bench.cluster.disks[1].clone();

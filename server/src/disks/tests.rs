@@ -102,7 +102,7 @@ fn replacing_is_refused_when_it_is_not_clear_what_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let (data, view) = started(dir.path(), 6);
     let config = config(&data);
-    let mut refusal = |directory: &Path| {
+    let refusal = |directory: &Path| {
         replace(&config, &view, directory, None, &SeededEntropy::new(9))
             .unwrap_err()
             .to_string()

@@ -20,20 +20,31 @@ pub fn run(installation: &Installation) -> (bool, Value) {
     (output.status.success(), report)
 }
 
-/// Lets background work go on until `cairn check` finds no shard that the index does not know, no
-/// missing shard and nothing damaged; fails after a minute.
+/// Stops the server and checks; fails the test when anything is damaged.
+pub fn assert_sound(installation: &Installation, server: Server) -> Value {
+    assert_eq!(server.stop(), Some(0), "SIGTERM ends the server cleanly");
+    let (sound, report) = run(installation);
+    assert!(sound, "check finds the installation damaged: {report:#}");
+    report
+}
+
+/// Lets background work go on until `cairn check` finds no chunk that the index does not know, no
+/// missing shard and nothing damaged. Fails when three looks in a row find no progress.
 pub async fn wait_until_clean(installation: &Installation, mut server: Server) {
-    let mut last = Value::Null;
-    for _ in 0..12 {
-        tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(server.stop(), Some(0), "SIGTERM ends the server cleanly");
-        let (sound, report) = run(installation);
-        assert!(sound, "check finds the installation damaged: {report:#}");
-        if report["unknown_chunks"] == 0 && report["missing_shards"] == 0 {
+    let mut best = u64::MAX;
+    let mut idle = 0;
+    loop {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let report = assert_sound(installation, server);
+        let count = |field: &str| report[field].as_u64().expect("a number");
+        let left = count("unknown_chunks") + count("missing_shards");
+        println!("{left} unknown chunks and missing shards are left");
+        if left == 0 {
             return;
         }
-        last = report;
+        idle = if left < best { 0 } else { idle + 1 };
+        assert!(idle < 3, "garbage or missing shards stay: {report:#}");
+        best = best.min(left);
         server = installation.start();
     }
-    panic!("garbage or missing shards are left after a minute: {last:#}");
 }

@@ -128,6 +128,10 @@ impl S3 {
         };
         let uri = format!("{}{}{query}", self.endpoint, encode(path, true));
         let mut request = Request::builder().method(method).uri(uri);
+        if body.is_empty() {
+            // hyper leaves it out then, and S3 insists on it.
+            request = request.header("content-length", "0");
+        }
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

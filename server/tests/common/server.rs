@@ -52,6 +52,13 @@ impl Installation {
         }
     }
 
+    /// Sets a flag, in place of an earlier value of it.
+    pub fn set(&mut self, flag: &str, value: &str) {
+        let start = format!("--{flag}=");
+        self.flags.retain(|other| !other.starts_with(&start));
+        self.flags.push(start + value);
+    }
+
     pub fn index_dir(&self) -> PathBuf {
         self.root.join("index")
     }
@@ -69,6 +76,7 @@ impl Installation {
             .arg(format!("--data={}", data.join(",")))
             .arg(format!("--index-dir={}", self.index_dir().display()))
             .args(&self.flags)
+            .env("NO_COLOR", "1")
             .env("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY)
             .env("CAIRN_ROOT_SECRET_KEY", SECRET_KEY)
             .envs(self.envs.iter().map(|(name, value)| (name, value)));
@@ -126,7 +134,14 @@ impl Installation {
             std::thread::sleep(Duration::from_millis(20));
         }
         drop(server);
-        Err(std::fs::read_to_string(&log_path).unwrap_or_default())
+        Err(self.log_tail())
+    }
+
+    /// The last lines that servers of this installation logged.
+    pub fn log_tail(&self) -> String {
+        let log = std::fs::read_to_string(self.root.join("server.log")).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
     }
 }
 

@@ -6,13 +6,21 @@
 //! Races on one key are not covered here; other tests have them.
 
 use super::s3::{Answer, S3, Unknown};
+use super::server::Server;
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 pub const BUCKET: &str = "workload";
+
+/// Writers at work at once.
+pub const WRITERS: usize = 32;
+
+/// What [`verify`] says in a panic of an object that is not as it was acknowledged to be.
+pub const BROKEN_PROMISE: &str = "an acknowledged change is not there";
 
 /// The content of a key: a value by its seed and length, or nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +77,38 @@ fn length(dice: &mut Dice) -> usize {
         1 << 20,
         3 << 20,
     ];
-    dice.roll(most[dice.roll(8) as usize]) as usize
+    let class = dice.roll(8) as usize;
+    dice.roll(most[class]) as usize
+}
+
+/// Lets a writer for each ledger run for a random time, kills the server, and returns what each knows.
+pub async fn run_and_kill(
+    server: Server,
+    ledgers: Vec<Ledger>,
+    dice: &mut Dice,
+    done: &Arc<AtomicU64>,
+) -> Vec<Ledger> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let writers: Vec<_> = ledgers
+        .into_iter()
+        .zip(0..)
+        .map(|(ledger, writer)| {
+            let (s3, stop, done) = (server.s3.clone(), Arc::clone(&stop), Arc::clone(done));
+            tokio::spawn(write(s3, writer, ledger, stop, done))
+        })
+        .collect();
+    tokio::time::sleep(Duration::from_millis(200 + dice.roll(1800))).await;
+    server.kill();
+    stop.store(true, Ordering::Relaxed);
+    let mut known = Vec::new();
+    for writer in writers {
+        known.push(
+            writer
+                .await
+                .expect("a writer goes on until the server dies"),
+        );
+    }
+    known
 }
 
 /// One writer: keeps changing its keys until told to stop or an answer is unknown.
@@ -221,7 +260,7 @@ async fn read(s3: &S3, key: &str, known: &Known) -> Result<State, Unknown> {
         return Err(Unknown(format!("{key}: {}", answer.status)));
     }
     panic!(
-        "{key} should be {known:?}, but GET gives {} and {} bytes",
+        "{BROKEN_PROMISE}: {key} should be {known:?}, but GET gives {} and {} bytes",
         answer.status,
         answer.body.len()
     );
@@ -237,7 +276,7 @@ pub async fn verify(s3: &S3, ledgers: Vec<Ledger>) -> Vec<Ledger> {
         for (key, known) in ledger {
             let found = read(s3, &key, &known)
                 .await
-                .unwrap_or_else(|error| panic!("{key}: {error:?}"));
+                .unwrap_or_else(|error| panic!("{BROKEN_PROMISE}: {key}: {error:?}"));
             if let State::Value { length, .. } = found {
                 live.insert(key.clone(), length as u64);
             }

@@ -45,6 +45,12 @@ async fn continue_is_said_only_to_whom_may_go_on() {
     let answer = server.send(&refused).await;
     answer.expect(404, "NoSuchBucket");
     assert!(answer.head.contains("connection: close"), "{}", answer.head);
+
+    let empty = Call::put("/bucket/key", b"").unsigned_header("expect", "100-continue");
+    let empty = keep_alive(empty.unsigned_header("content-length", "0"));
+    let answer = server.send(&empty).await;
+    answer.expect(200, "");
+    assert!(answer.head.contains("connection: close"), "{}", answer.head);
 }
 
 #[tokio::test]

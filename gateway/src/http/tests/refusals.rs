@@ -59,6 +59,11 @@ async fn a_foreign_region_is_told_ours() {
     answer.expect(400, "AuthorizationHeaderMalformed");
     assert_eq!(answer.element("Region"), "pek3");
     assert!(
+        answer.head.contains("x-amz-bucket-region: pek3"),
+        "{}",
+        answer.head
+    );
+    assert!(
         answer
             .element("Message")
             .contains("the region 'mars-1' is wrong; expecting 'pek3'")

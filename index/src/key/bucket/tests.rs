@@ -13,7 +13,10 @@ fn records_have_their_golden_bytes() {
         versioning: Versioning::Suspended,
         ..Default::default()
     };
-    golden::check(&state, "GOLD");
+    golden::check(
+        &state,
+        "010670686f746f730205616c696365030680d095ffbc31040101050102",
+    );
     let name = BucketName {
         bucket: BucketId(7),
         owner: "alice".to_owned(),
@@ -24,8 +27,17 @@ fn records_have_their_golden_bytes() {
         partition: PartitionId(3),
         ..Default::default()
     };
-    golden::check(&name, "GOLD");
-    golden::check(&Counter { last: 300, ..Default::default() }, "GOLD");
+    golden::check(
+        &name,
+        "0101070205616c696365030102040680d095ffbc31050101060102070103",
+    );
+    golden::check(
+        &Counter {
+            last: 300,
+            ..Default::default()
+        },
+        "0102ac02",
+    );
 }
 
 #[test]

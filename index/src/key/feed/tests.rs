@@ -6,7 +6,11 @@ use types::RegionId;
 
 #[test]
 fn an_event_has_its_golden_bytes() {
-    let order = |time| Order { time, region: RegionId(1), epoch: 2 };
+    let order = |time| Order {
+        time,
+        region: RegionId(1),
+        epoch: 2,
+    };
     let event = FeedEvent {
         kind: EventKind::BucketRemoved,
         bucket: BucketId(7),
@@ -28,5 +32,12 @@ fn an_event_has_its_golden_bytes() {
         part: 2,
         ..Default::default()
     };
-    golden::check(&event, "GOLD");
+    golden::check(
+        &event,
+        "\
+         01010a0201070303612f62041000000000000000000000000000001234050e00000000000001\
+         2c00010000000206010107010a080165092c2b01100000000000000000000000000000123302\
+         0e00000000000000c80001000000020301090401010501010a10000000000000000000000000\
+         000000550b0102",
+    );
 }

@@ -5,7 +5,10 @@ use crate::key::golden;
 use types::{BucketId, ChunkId, ChunkRef, ManifestId, PgId};
 
 fn text(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
-    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
 }
 
 fn manifest() -> Manifest {
@@ -31,7 +34,11 @@ fn manifest() -> Manifest {
 fn a_version_has_its_golden_bytes() {
     let record = VersionRecord {
         id: VersionId(0x1234),
-        order: Order { time: 99, region: RegionId(1), epoch: 2 },
+        order: Order {
+            time: 99,
+            region: RegionId(1),
+            epoch: 2,
+        },
         is_null: true,
         delete_marker: false,
         account: "alice".to_owned(),
@@ -54,7 +61,10 @@ fn a_version_has_its_golden_bytes() {
             value: Bytes::from_static(&[1, 2, 3, 4]),
             ..Default::default()
         }),
-        headers: text(&[("cache-control", "no-cache"), ("content-type", "text/plain")]),
+        headers: text(&[
+            ("cache-control", "no-cache"),
+            ("content-type", "text/plain"),
+        ]),
         user_metadata: text(&[("m", "v")]),
         manifest: manifest(),
         replication: Some(Replication {
@@ -72,16 +82,37 @@ fn a_version_has_its_golden_bytes() {
         parts: 3,
         ..Default::default()
     };
-    golden::check(&record, "GOLD");
+    golden::check(
+        &record,
+        "\
+         011000000000000000000000000000001234020e000000000000006300010000000203010105\
+         05616c696365060b5354414e444152445f49410701010802e807090284070a1c010641455332\
+         353602026b3103077772617070656404056e6f6e63650b047a7374640c203063633137356239\
+         6330663162366138333163333939653236393737323636310d10010543524333320201010304\
+         010203040e2f0d63616368652d636f6e74726f6c086e6f2d63616368650c636f6e74656e742d\
+         747970650a746578742f706c61696e0f04016d0176105d011000000000000000000000000000\
+         00feed0202e807033f3e0101010201090310000000000000000000000000012345670402e807\
+         0520abababababababababababababababababababababababababababababababab06010707\
+         0101110c01075245504c4943410201021212010a474f5645524e414e43450201050301011304\
+         01740175140103",
+    );
 }
 
 #[test]
 fn a_delete_marker_has_its_golden_bytes() {
     let marker = VersionRecord {
         id: VersionId(0x1234),
-        order: Order { time: 99, region: RegionId(1), epoch: 2 },
+        order: Order {
+            time: 99,
+            region: RegionId(1),
+            epoch: 2,
+        },
         delete_marker: true,
         ..Default::default()
     };
-    golden::check(&marker, "GOLD");
+    golden::check(
+        &marker,
+        "\
+         011000000000000000000000000000001234020e0000000000000063000100000002040101",
+    );
 }

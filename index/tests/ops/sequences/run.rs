@@ -1,22 +1,18 @@
 //! One run: the index and the model side by side.
 
 use super::compare::compare;
+use super::retry::{Lost, settle};
 use super::{Act, BUCKETS, KEYS, Step, When, Which};
 use crate::model::{Body, ModelBucket, Version};
 use crate::world::{World, etag_of, said};
-use index::store::StoreError;
 use index::{
     Bucket, CommittedVersion, CompleteUploadError, CopyMeta, CopyObject, CopyObjectError,
-    CopySource, CreateBucketError, DeleteBucketError, DeleteObject, DeleteObjectError,
-    PutObjectError, PutPartError, UpdateBucketError, UploadError, VersionRef, Versioning,
-    WriteCondition,
+    CopySource, DeleteBucketError, DeleteObject, DeleteObjectError, PutObjectError, PutPartError,
+    UploadError, VersionRef, Versioning, WriteCondition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use types::{ChunkId, UploadId};
-
-/// Tries of an operation whose commits may fail once.
-const TRIES: usize = 3;
 
 pub struct Upload {
     bucket: usize,
@@ -37,51 +33,6 @@ pub struct Run {
     committed: BTreeSet<ChunkId>,
     freed: BTreeSet<ChunkId>,
     count: u64,
-}
-
-/// Whether an operation is to be tried again, with the same operation id.
-trait Lost {
-    fn is_lost(&self) -> bool;
-}
-
-impl Lost for StoreError {
-    fn is_lost(&self) -> bool {
-        matches!(self, Self::Indeterminate(_) | Self::Unavailable(_))
-    }
-}
-
-macro_rules! lost {
-    ($($error:ident),*) => {$(
-        impl Lost for $error {
-            fn is_lost(&self) -> bool {
-                matches!(self, Self::Store(error) if error.is_lost())
-            }
-        }
-    )*};
-}
-lost!(
-    CompleteUploadError,
-    CopyObjectError,
-    CreateBucketError,
-    DeleteBucketError,
-    DeleteObjectError,
-    PutObjectError,
-    PutPartError,
-    UpdateBucketError,
-    UploadError
-);
-
-/// Tries until it is known what happened; true when a try was lost.
-macro_rules! settle {
-    ($call:expr) => {{
-        let mut lost = 0;
-        loop {
-            match $call.await {
-                Err(error) if error.is_lost() && lost < TRIES => lost += 1,
-                result => break (result, lost > 0),
-            }
-        }
-    }};
 }
 
 impl Run {

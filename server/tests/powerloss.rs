@@ -1,0 +1,125 @@
+//! Power loss under 32 writers: after each, what no fsync covered is lost, reverted or torn, and still
+//! every acknowledged object reads back identical, every other one is whole or absent, and lists agree
+//! with reads. Syncs that are left out on purpose show that the test would notice.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the number of rounds is set from outside"
+)]
+
+mod common;
+#[path = "common/powerloss.rs"]
+mod powerloss;
+
+use common::server::Installation;
+use common::syncfault;
+use common::workload::{self, BROKEN_PROMISE, BUCKET, Dice, Ledger, WRITERS};
+use powerloss::PowerLoss;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Rounds in `make test`, and in `make soak` (CAIRN_SOAK=1).
+fn rounds() -> u64 {
+    if std::env::var_os("CAIRN_SOAK").is_some() {
+        50
+    } else {
+        4
+    }
+}
+
+/// Makes the next start of `installation` one under the power-loss library; syncs of files that match
+/// `lie` are left out.
+fn prepare(installation: &mut Installation, lie: Option<&str>) -> PowerLoss {
+    let mut roots = installation.disks.clone();
+    roots.push(installation.index_dir());
+    for root in &roots {
+        std::fs::create_dir_all(root).unwrap();
+    }
+    let loss = PowerLoss::prepare(&roots, &installation.root.join("journal"));
+    installation.envs = loss.envs();
+    if let Some(glob) = lie {
+        let library = syncfault::library(&installation.root);
+        let preload = installation
+            .envs
+            .iter_mut()
+            .find(|(name, _)| name == "LD_PRELOAD");
+        let (_, libraries) = preload.expect("the library is preloaded");
+        *libraries = format!("{} {libraries}", library.display());
+        installation
+            .envs
+            .push(("SYNCFAULT_LIE".to_owned(), glob.to_owned()));
+    }
+    loss
+}
+
+/// Loses power once for each seed and verifies after each; returns how many changes were acknowledged.
+/// In the first round no sync is left out: the installation is made then.
+async fn lose_power(root: PathBuf, seeds: Range<u64>, lie: Option<&'static str>) -> u64 {
+    let mut installation = Installation::new(&root, 6);
+    let mut dice = Dice::new(seeds.start);
+    let done = Arc::new(AtomicU64::new(0));
+    let mut ledgers = vec![Ledger::new(); WRITERS];
+    for seed in seeds.clone() {
+        let loss = prepare(&mut installation, lie.filter(|_| seed > seeds.start));
+        let server = installation.start();
+        if seed == seeds.start {
+            server.s3.create_bucket(BUCKET).await.unwrap().ok();
+        }
+        ledgers = workload::verify(&server.s3, ledgers).await;
+        ledgers = workload::run_and_kill(server, ledgers, &mut dice, &done).await;
+        let report = loss.crash(seed);
+        report.assert_sound();
+        let acknowledged = done.load(Ordering::Relaxed);
+        println!("{acknowledged} changes acknowledged so far; {report}");
+        assert!(
+            report.lost_something(),
+            "nothing was under way when the power went"
+        );
+    }
+    installation.envs.clear();
+    installation.set("write-deadline", "500ms");
+    let server = installation.start();
+    workload::verify(&server.s3, ledgers).await;
+    common::check::wait_until_clean(&installation, server).await;
+    done.load(Ordering::Relaxed)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_acknowledged_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let acknowledged = lose_power(dir.path().to_owned(), 1..1 + rounds(), None).await;
+    assert!(acknowledged > 10 * rounds(), "the workload hardly ran");
+}
+
+/// Runs with syncs of matching files left out; the loss must be noticed as a broken promise.
+async fn is_noticed(lie: &'static str) {
+    let dir = tempfile::tempdir().unwrap();
+    // Seed 4 loses all that was not synced.
+    let run = tokio::spawn(lose_power(dir.path().to_owned(), 3..5, Some(lie)));
+    let panic = run
+        .await
+        .expect_err("left-out syncs were not noticed")
+        .into_panic();
+    let said = panic.downcast_ref::<String>().map_or("", String::as_str);
+    assert!(
+        said.contains(BROKEN_PROMISE),
+        "the run ended for another reason: {said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chunks_acknowledged_before_their_sync_are_noticed() {
+    is_noticed("*/disk?/volume-*").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn volumes_with_names_that_were_not_synced_are_noticed() {
+    is_noticed("*/disk?").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_acknowledged_before_their_sync_are_noticed() {
+    is_noticed("*/index/*.log").await;
+}
