@@ -103,9 +103,14 @@ impl DiskHandle {
         }
     }
 
-    /// True when a cell of any profile fits, as far as is known.
+    /// True when a cell of any profile fits, as far as is known. A device that does not tell is not full
+    /// but failing, which a put finds out.
     pub fn has_room(&self) -> bool {
-        let available = self.store.usage().available;
+        let usage = self.store.usage();
+        if usage.capacity == 0 {
+            return true;
+        }
+        let available = usage.available;
         let full_at = self.full_at.load(Ordering::Relaxed);
         let regained = full_at == u64::MAX || available > full_at;
         regained && available >= SMALL_BYTES_CAP as u64

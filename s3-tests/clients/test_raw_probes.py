@@ -37,10 +37,13 @@ def test_probes_of_a_new_bucket(raw, bucket, probe):
     assert told.get(probe, "") in answer.body.decode()
 
 
-LIFECYCLE = "<LifecycleConfiguration><Rule><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule></LifecycleConfiguration>"
-CORS = "<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule></CORSConfiguration>"
+RULE = "<Rule><Status>Enabled</Status><Expiration><Days>1</Days></Expiration></Rule>"
+LIFECYCLE = f"<LifecycleConfiguration>{RULE}</LifecycleConfiguration>"
+RULE = "<CORSRule><AllowedMethod>GET</AllowedMethod><AllowedOrigin>*</AllowedOrigin></CORSRule>"
+CORS = f"<CORSConfiguration>{RULE}</CORSConfiguration>"
 ENCRYPTION = "<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionConfiguration>"
-REPLICATION = "<ReplicationConfiguration><Role>r</Role><Rule><Status>Enabled</Status><Destination><Bucket>b</Bucket></Destination></Rule></ReplicationConfiguration>"
+RULE = "<Rule><Status>Enabled</Status><Destination><Bucket>b</Bucket></Destination></Rule>"
+REPLICATION = f"<ReplicationConfiguration><Role>r</Role>{RULE}</ReplicationConfiguration>"
 NOT_YET = [
     ("PUT", "", "versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
     ("PUT", "", "policy", "{}"),

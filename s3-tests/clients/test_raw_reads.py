@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from harness import ACCESS_KEY, MIB, REGION, REGION_ALIAS, SECRET_KEY, Server, content, same
-from raw import Raw
+from raw import UNSIGNED, Raw
 
 
 @pytest.fixture
@@ -101,7 +101,10 @@ def test_forms_of_a_buckets_path(raw, bucket):
         assert raw.head(path).ok().headers["x-amz-bucket-region"] == REGION
 
 
-@pytest.mark.parametrize("key", ["a b+c%2F(d)*'~!@$&,;:=?#[]", "ü/日本語", "/a", "a//b", "a/./../b", "\u0001\t\u007f", "<&>\"'", "%", "+", "..", "e" * 1024])
+KEYS = ["a b+c%2F(d)*'~!@$&,;:=?#[]", "ü/日本語", "/a", "a//b", "a/./../b", "\u0001\t\u007f", "<&>\"'"]
+
+
+@pytest.mark.parametrize("key", [*KEYS, "%", "+", "..", "e" * 1024])
 def test_every_legal_key(raw, bucket, key):
     path = f"/{bucket}/{key}"
     raw.put(path, key.encode()).ok()
@@ -132,7 +135,8 @@ def test_strangers_are_refused(raw, path):
     raw.send("GET", path, signed=False).refused(403, "AccessDenied")
     target, headers = raw.request("GET", path)
     headers["x-amz-date"] = "20200101T000000Z"
-    headers["authorization"] = raw.authorization("GET", path, "", {k: v for k, v in headers.items() if k != "authorization"}, "UNSIGNED-PAYLOAD")
+    del headers["authorization"]
+    headers["authorization"] = raw.authorization("GET", path, "", headers, UNSIGNED)
     raw.exchange("GET", (target, headers), b"").refused(403, "RequestTimeTooSkewed")
 
 

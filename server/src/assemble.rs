@@ -230,8 +230,9 @@ async fn open_disks(
         match result {
             Ok(store) => {
                 info!(disk = %identity.disk, recovery = ?store.recovery(), "disk open");
-                if store.recovery().is_rebuilt {
-                    // What the rebuild could not read is missing now.
+                let recovery = store.recovery();
+                if recovery.is_rebuilt || !recovery.gaps.is_empty() {
+                    // What could not be read is missing now.
                     returned::remember(index, [identity.disk]).await?;
                 }
                 let local = LocalDisk {

@@ -308,11 +308,10 @@ mod tests {
             Arc::new(SeededEntropy::new(2)),
         );
         index.replace_cluster_view(0, &first).await.unwrap();
-        for lost in 0..2 {
-            let replaces = found[lost].identity.as_ref().map(|identity| identity.disk);
-            let identity = found[lost].identity.as_mut().unwrap();
-            identity.replaces = replaces;
-            identity.disk = DiskId(77 + lost as u128);
+        for (disk, id) in found.iter_mut().take(2).zip([77, 78]) {
+            let identity = disk.identity.as_mut().unwrap();
+            identity.replaces = Some(identity.disk);
+            identity.disk = DiskId(id);
         }
         let target = disks::reconcile(&first, &found).unwrap().unwrap();
         let altered = target

@@ -42,6 +42,7 @@ use tracing::{info, warn};
 /// Something is wrong with the configuration, an address, the index or a disk; nothing was served then.
 pub async fn run(config: Config) -> Result<()> {
     let metrics = telemetry::start(&config)?;
+    gateway::metrics::describe();
     raise_open_files();
     let shutdown = CancellationToken::new();
     stop_on_signal(shutdown.clone())?;
@@ -146,6 +147,7 @@ fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<S3Front> 
         read_deadline: config.read_deadline,
         ..Default::default()
     };
+    gateway_config.check()?;
     let users = users(config, root)?;
     let regions: Vec<String> = std::iter::once(&config.region)
         .chain(&config.region_aliases)
@@ -223,6 +225,8 @@ fn act_on_evidence(cluster: &Arc<Cluster>, index: &Index, queue: EvidenceQueue) 
 /// Tells a person where the server is and how to use it.
 fn announce(config: &Config, address: SocketAddr, root: &RootKey) {
     let keys = root_key::path(&config.index_dir);
+    // Absolute, so that the line below works from any directory.
+    let keys = std::path::absolute(&keys).unwrap_or(keys);
     println!(
         "Cairn serves S3 on http://{address}, metrics and health on http://{}",
         config.admin_listen

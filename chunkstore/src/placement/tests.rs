@@ -126,3 +126,9 @@ fn a_disk_that_said_it_was_full_counts_as_full_until_it_has_more_room() {
     disk.note_stored();
     assert!(disk.has_room());
 }
+
+#[test]
+fn a_disk_that_does_not_tell_its_room_is_left_to_a_put_to_find_out() {
+    let store = Arc::new(MemoryShards::new(DiskId(1), 0));
+    assert!(DiskHandle::new(store as _).has_room());
+}

@@ -185,6 +185,10 @@ impl Config {
         if self.task_interval < Duration::from_millis(10) {
             return Err(place.error("task_interval", "at least 10ms"));
         }
+        if self.read_deadline > limits::READ_DEADLINE {
+            let longest = Span(limits::READ_DEADLINE);
+            return Err(place.error("read_deadline", format!("at most {longest}")));
+        }
         if self.reclaim_grace <= self.read_deadline {
             let reason = "must be longer than `read_deadline`, or a running GET loses its data";
             return Err(place.error("reclaim_grace", reason));

@@ -198,6 +198,26 @@ impl S3 {
         instructions.apply_to_request_http1x(request);
     }
 
+    /// Line and headers of a signed PUT with a body of `length` bytes, for a connection of the test's own.
+    pub fn head_of_put(&self, path: &str, length: usize) -> String {
+        let mut request = Request::builder()
+            .method(Method::PUT)
+            .uri(format!("{}{path}", self.endpoint))
+            .header("content-length", length)
+            .body(Full::default())
+            .expect("a well-formed request");
+        self.sign(&mut request);
+        let host = self.endpoint.trim_start_matches("http://");
+        let mut head = format!("PUT {path} HTTP/1.1\r\nhost: {host}\r\n");
+        for (name, value) in request.headers() {
+            head += &format!(
+                "{name}: {}\r\n",
+                value.to_str().expect("test headers are text")
+            );
+        }
+        head + "\r\n"
+    }
+
     pub async fn put(&self, bucket: &str, key: &str, body: Bytes) -> Result<Answer, Unknown> {
         self.send(Method::PUT, &format!("/{bucket}/{key}"), &[], &[], body)
             .await
@@ -223,6 +243,59 @@ impl S3 {
             Bytes::new(),
         )
         .await
+    }
+
+    /// PUT of an object that must not be there yet.
+    pub async fn put_new(&self, bucket: &str, key: &str, body: Bytes) -> Result<Answer, Unknown> {
+        let path = format!("/{bucket}/{key}");
+        self.send(Method::PUT, &path, &[], &[("if-none-match", "*")], body)
+            .await
+    }
+
+    /// Begins a multipart upload and stores its only part; gives the upload's id and the body that
+    /// completes it.
+    pub async fn upload(
+        &self,
+        bucket: &str,
+        key: &str,
+        body: Bytes,
+    ) -> Result<Result<(String, Bytes), Answer>, Unknown> {
+        let path = format!("/{bucket}/{key}");
+        let begun = self
+            .send(Method::POST, &path, &[("uploads", "")], &[], Bytes::new())
+            .await?;
+        let Some(upload) = begun.one("UploadId") else {
+            return Ok(Err(begun));
+        };
+        let query = [("partNumber", "1"), ("uploadId", upload.as_str())];
+        let part = self.send(Method::PUT, &path, &query, &[], body).await?;
+        let Some(etag) = part.header("etag") else {
+            return Ok(Err(part));
+        };
+        let complete = format!(
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part>\
+             </CompleteMultipartUpload>"
+        );
+        Ok(Ok((upload, complete.into())))
+    }
+
+    /// Completes an upload; a failure that S3 reports inside a 200 is given as a 500.
+    pub async fn complete(
+        &self,
+        bucket: &str,
+        key: &str,
+        (upload, body): &(String, Bytes),
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, Unknown> {
+        let path = format!("/{bucket}/{key}");
+        let query = [("uploadId", upload.as_str())];
+        let mut answer = self
+            .send(Method::POST, &path, &query, headers, body.clone())
+            .await?;
+        if answer.status.is_success() && answer.one("Code").is_some() {
+            answer.status = StatusCode::INTERNAL_SERVER_ERROR;
+        }
+        Ok(answer)
     }
 
     /// Makes a bucket.

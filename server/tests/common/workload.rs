@@ -186,35 +186,10 @@ async fn change(s3: &S3, key: &str, state: State, dice: &mut Dice) -> Result<Ans
 
 /// Uploads the value in one part (smaller first parts are not allowed).
 async fn multipart(s3: &S3, key: &str, body: Bytes) -> Result<Answer, Unknown> {
-    let path = format!("/{BUCKET}/{key}");
-    let begun = s3
-        .send(Method::POST, &path, &[("uploads", "")], &[], Bytes::new())
-        .await?;
-    let Some(upload) = begun.one("UploadId") else {
-        return Ok(begun);
-    };
-    let query = [("partNumber", "1"), ("uploadId", upload.as_str())];
-    let part = s3.send(Method::PUT, &path, &query, &[], body).await?;
-    let Some(etag) = part.header("etag") else {
-        return Ok(part);
-    };
-    let complete = format!(
-        "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{etag}</ETag></Part></CompleteMultipartUpload>"
-    );
-    let mut answer = s3
-        .send(
-            Method::POST,
-            &path,
-            &[("uploadId", upload.as_str())],
-            &[],
-            complete.into(),
-        )
-        .await?;
-    // S3 may report a failure inside a 200.
-    if answer.one("Code").is_some() {
-        answer.status = StatusCode::INTERNAL_SERVER_ERROR;
+    match s3.upload(BUCKET, key, body).await? {
+        Ok(upload) => s3.complete(BUCKET, key, &upload, &[]).await,
+        Err(answer) => Ok(answer),
     }
-    Ok(answer)
 }
 
 /// Stores the value under another name, copies it, and removes the first.

@@ -1,0 +1,12 @@
+//! The binary as its operator and its users see it: start, stop, configuration, users, `cairn check`,
+//! and conditional writes with one winner.
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests of real processes wait in real time"
+)]
+
+mod checks;
+#[path = "../common/mod.rs"]
+mod common;
+mod operator;
+mod winner;
