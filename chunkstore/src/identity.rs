@@ -181,16 +181,7 @@ pub fn read(directory: &Path) -> Result<Option<Identity>, IdentityError> {
 /// [`IdentityError::NotEmpty`] when it holds anything already; else [`IdentityError::Io`].
 pub fn format(directory: &Path, identity: &Identity) -> Result<(), IdentityError> {
     let path = || directory.to_owned();
-    fs::create_dir_all(directory).map_err(io_error(directory))?;
-    if let Some(parent) = directory.parent() {
-        let parent = if parent.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            parent
-        };
-        let sync = fs::File::open(parent).and_then(|parent| parent.sync_all());
-        sync.map_err(io_error(directory))?;
-    }
+    make_folder(directory).map_err(io_error(directory))?;
     let disk = FileDisk::open(directory).map_err(io_error(directory))?;
     let names = disk.list().map_err(io_error(directory))?;
     let left_over = format!("{IDENTITY_FILE}.new");
@@ -202,6 +193,23 @@ pub fn format(directory: &Path, identity: &Identity) -> Result<(), IdentityError
     }
     let text = identity.to_text();
     disk::replace_file(&disk, IDENTITY_FILE, text.as_bytes()).map_err(io_error(directory))
+}
+
+/// Makes `directory` and the folders above it, their names durable on return.
+fn make_folder(directory: &Path) -> io::Result<()> {
+    if directory.is_dir() {
+        return Ok(());
+    }
+    let above = match directory.parent() {
+        Some(above) if above != Path::new("") => above,
+        _ => Path::new("."),
+    };
+    make_folder(above)?;
+    match fs::create_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made?,
+    }
+    fs::File::open(above)?.sync_all()
 }
 
 /// The identity file of an open disk.

@@ -48,6 +48,8 @@ pub use shard::{
     DiskUsage, PutShardError, ReadShardError, ShardBlocks, ShardInfo, ShardKey, ShardRecord,
     ShardStore,
 };
-pub use store::{DiskConfig, DiskStore, OpenDiskError, VOLUME_BYTES_DEFAULT, VOLUME_BYTES_MAX};
+pub use store::{
+    CATALOG_FOLDER, DiskConfig, DiskStore, OpenDiskError, VOLUME_BYTES_DEFAULT, VOLUME_BYTES_MAX,
+};
 pub use stripe::writer::{MissingShards, ObjectWriter, Written};
 pub use volume::compact::{CompactBudget, CompactReport, DiskFinding, MaintainError};

@@ -72,11 +72,13 @@ pub(crate) fn recover(
     let (ledger, checkpoint) = open_ledger(catalog)?;
     let newest = volumes.last_key_value().map(|(number, _)| *number);
     let last_number = newest.max(checkpoint.as_ref().map(|checkpoint| checkpoint.volume));
+    let had_checkpoint = checkpoint.is_some();
     let usable = checkpoint.filter(|checkpoint| agrees(checkpoint, &ledger, &volumes));
     if usable.is_none() {
         ledger.clear()?;
     }
-    let is_rebuilt = usable.is_none() && newest.is_some();
+    // Volumes that are gone while the catalogue tells of them are a loss too.
+    let is_rebuilt = usable.is_none() && (newest.is_some() || had_checkpoint);
     let start = usable.unwrap_or_default();
     let mut replay = Replay {
         id,

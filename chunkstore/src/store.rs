@@ -30,7 +30,8 @@ pub const VOLUME_BYTES_DEFAULT: u64 = 1 << 30;
 /// Bytes of a volume that can be configured: larger ones hold space back too long when compacted.
 pub const VOLUME_BYTES_MAX: u64 = 4 << 30;
 /// Folder of the catalogue in the directory of a disk.
-const CATALOG_FOLDER: &str = "catalogue";
+/// Folder of the catalogue in a disk's directory; made when the disk is first opened.
+pub const CATALOG_FOLDER: &str = "catalogue";
 /// Records that wait for one disk's writer.
 const QUEUE_RECORDS_MAX: usize = 1024;
 /// Bytes of records that wait for one disk's writer, in units of [`QUEUE_UNIT_BYTES`].

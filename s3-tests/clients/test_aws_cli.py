@@ -10,7 +10,7 @@ import pytest
 
 from harness import MIB, content, read_tree, same, write_tree
 
-ODD_NAMES = ["with space.txt", "a+b=c&d.txt", "100%25 %zz.txt", "grüße/日本語 🦀.txt", "semi;colon,'quote'.txt"]
+ODD_NAMES = ["with space.txt", "a+b=c&d.txt", "100%25 %zz.txt", "grüße/日本語 🦀.txt", "a;b,'c'.txt"]
 
 
 class AwsCli:

@@ -7,7 +7,7 @@ import pytest
 
 from harness import ACCESS_KEY, MIB, REGION, SECRET_KEY, content, read_tree, same, write_tree
 
-ODD_NAMES = ["with space.txt", "a+b=c&d.txt", "100%25 %zz.txt", "grüße/日本語 🦀.txt", "back`tick'quote\".txt"]
+ODD_NAMES = ["with space.txt", "a+b=c&d.txt", "100%25 %zz.txt", "grüße/日本語 🦀.txt", "a`b'c\".txt"]
 
 
 @pytest.fixture(scope="module")

@@ -52,7 +52,8 @@ def test_sync_up_and_down(s3cmd, bucket, tmp_path):
 
 def test_what_info_asks_for(s3cmd, bucket, tmp_path):
     (tmp_path / "in").write_bytes(content(MIB))
-    s3cmd("put", "--mime-type=text/x-test", "--add-header=x-amz-meta-colour:blue", tmp_path / "in", f"s3://{bucket}/one")
+    headers = ["--mime-type=text/x-test", "--add-header=x-amz-meta-colour:blue"]
+    s3cmd("put", *headers, tmp_path / "in", f"s3://{bucket}/one")
     about = s3cmd("info", f"s3://{bucket}")
     for line in ("Location:", "Payer:     BucketOwner", "Policy:    none", "CORS:      none", "FULL_CONTROL"):
         assert line in about, about

@@ -64,8 +64,6 @@ impl Storage {
         } else {
             None
         };
-        std::fs::create_dir_all(&config.index_dir)
-            .with_context(|| format!("cannot create {}", config.index_dir.display()))?;
         let index = open_index(config, &clock, &entropy)?;
         let view = settle_view(&index, first_view, &mut found, &entropy).await?;
         let (view, disks) = open_disks(config, &index, view, &found, &clock).await?;

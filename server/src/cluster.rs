@@ -177,7 +177,19 @@ impl Cluster {
             }
             if let Err(error) = self.change(index, next).await {
                 error!(%error, "the cluster map could not be changed; it is tried again with the next evidence");
+                self.reload(index).await;
             }
+        }
+    }
+
+    /// Publishes the stored view if it is ahead of the published one: a change whose answer was lost.
+    async fn reload(&self, index: &Index) {
+        match index.cluster_view().await {
+            Ok(Some(stored)) if stored.map.epoch > self.view.borrow().map.epoch => {
+                self.view.send_replace(Arc::new(stored));
+            }
+            Ok(_) => {}
+            Err(error) => error!(%error, "the cluster map could not be read"),
         }
     }
 

@@ -7,7 +7,7 @@ mod settings;
 mod units;
 mod validate;
 
-pub use settings::{LogFormat, Source};
+pub use settings::{LogFormat, Source, UserSetting};
 #[cfg(test)]
 use units::{Size, Span};
 pub use validate::Config;

@@ -3,6 +3,7 @@
 
 use crate::config::Config;
 use anyhow::{Result, bail, ensure};
+use chunkstore::CATALOG_FOLDER;
 use chunkstore::identity::{self, Identity};
 use chunkstore::volume::format::volume_number;
 use std::collections::BTreeSet;
@@ -72,17 +73,20 @@ pub fn is_first_start(found: &[FoundDisk]) -> bool {
         .filter_map(|disk| disk.identity.as_ref())
         .map(|id| id.installation)
         .collect();
-    let untouched = |disk: &FoundDisk| disk.fault.is_none() && !holds_volumes(&disk.directory);
+    let untouched = |disk: &FoundDisk| disk.fault.is_none() && !was_used(&disk.directory);
     installations.len() <= 1 && found.iter().all(untouched)
 }
 
-fn holds_volumes(directory: &Path) -> bool {
+/// True once the disk was opened, which happens only after the map that names it was stored; it has a catalogue
+/// then, even if everything stored so far is inline in the index.
+fn was_used(directory: &Path) -> bool {
     let Ok(names) = std::fs::read_dir(directory) else {
         return false;
     };
-    names
-        .flatten()
-        .any(|entry| volume_number(&entry.file_name().to_string_lossy()).is_some())
+    names.flatten().any(|entry| {
+        let name = entry.file_name();
+        name == CATALOG_FOLDER || volume_number(&name.to_string_lossy()).is_some()
+    })
 }
 
 /// Gives every directory an identity and makes the first map and its placement groups. The identities

@@ -3,7 +3,7 @@
 use crate::admin::{self, Admin};
 use crate::assemble::Storage;
 use crate::cluster::{Cluster, EvidenceQueue};
-use crate::config::Config;
+use crate::config::{Config, UserSetting};
 use crate::root_key::{self, RootKey};
 use crate::telemetry;
 use anyhow::Context as _;
@@ -129,12 +129,7 @@ fn users(config: &Config, root: &RootKey) -> Result<Users> {
         access_key: root.access_key.clone(),
         secret_key: root.secret_key.clone().into(),
     };
-    let others = config.users.iter().map(|user| User {
-        name: user.name.clone(),
-        canonical_id: user.canonical_id.clone(),
-        access_key: user.access_key.clone(),
-        secret_key: user.secret_key.clone().into(),
-    });
+    let others = config.users.iter().map(UserSetting::to_user);
     Ok(Users::new(std::iter::once(root).chain(others))?)
 }
 

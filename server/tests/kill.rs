@@ -34,8 +34,8 @@ fn seed() -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost() {
-    let dir = tempfile::tempdir().unwrap();
-    let mut installation = Installation::new(dir.path(), 6);
+    let dir = common::server::directory();
+    let installation = Installation::new(dir.path(), 6);
     let mut dice = Dice::new(seed());
     let done = Arc::new(AtomicU64::new(0));
     let mut ledgers = vec![Ledger::new(); WRITERS];
@@ -56,9 +56,8 @@ async fn nothing_acknowledged_is_lost() {
         "the workload hardly ran"
     );
 
-    // The last start lets garbage collection finish: what crashed writers left is freed too.
-    installation.set("write-deadline", "500ms");
     let server = installation.start();
     workload::verify(&server.s3, ledgers).await;
+    // What crashed writers left is freed too.
     common::check::wait_until_clean(&installation, server).await;
 }

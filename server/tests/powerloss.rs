@@ -11,6 +11,7 @@ mod common;
 #[path = "common/powerloss.rs"]
 mod powerloss;
 
+use common::objects;
 use common::server::Installation;
 use common::syncfault;
 use common::workload::{self, BROKEN_PROMISE, BUCKET, Dice, Ledger, WRITERS};
@@ -19,6 +20,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// Rounds in `make test`, and in `make soak` (CAIRN_SOAK=1).
 fn rounds() -> u64 {
@@ -58,6 +60,8 @@ fn prepare(installation: &mut Installation, lie: Option<&str>) -> PowerLoss {
 /// In the first round no sync is left out: the installation is made then.
 async fn lose_power(root: PathBuf, seeds: Range<u64>, lie: Option<&'static str>) -> u64 {
     let mut installation = Installation::new(&root, 6);
+    // Small volumes, so that new ones are made in every round.
+    installation.set("volume-size", "4MiB");
     let mut dice = Dice::new(seeds.start);
     let done = Arc::new(AtomicU64::new(0));
     let mut ledgers = vec![Ledger::new(); WRITERS];
@@ -79,7 +83,6 @@ async fn lose_power(root: PathBuf, seeds: Range<u64>, lie: Option<&'static str>)
         );
     }
     installation.envs.clear();
-    installation.set("write-deadline", "500ms");
     let server = installation.start();
     workload::verify(&server.s3, ledgers).await;
     common::check::wait_until_clean(&installation, server).await;
@@ -88,14 +91,34 @@ async fn lose_power(root: PathBuf, seeds: Range<u64>, lie: Option<&'static str>)
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = common::server::directory();
     let acknowledged = lose_power(dir.path().to_owned(), 1..1 + rounds(), None).await;
     assert!(acknowledged > 10 * rounds(), "the workload hardly ran");
 }
 
+/// Power fails while the disks and the index are being made: the next start makes or finds them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_that_was_interrupted_is_taken_up_again() {
+    for seed in 1..1 + 2 * rounds() {
+        let dir = common::server::directory();
+        let mut installation = Installation::new(dir.path(), 6);
+        let loss = prepare(&mut installation, None);
+        let server = installation.begin();
+        tokio::time::sleep(Duration::from_millis(seed % 8 * 25)).await;
+        server.kill();
+        println!("{}", loss.crash(seed));
+        installation.envs.clear();
+        let server = installation.start();
+        server.s3.create_bucket(BUCKET).await.unwrap().ok();
+        let objects = objects::store(&server.s3, BUCKET, 0..8).await;
+        objects::assert_right(&server.s3, BUCKET, &objects).await;
+        assert_eq!(server.stop(), Some(0));
+    }
+}
+
 /// Runs with syncs of matching files left out; the loss must be noticed as a broken promise.
 async fn is_noticed(lie: &'static str) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = common::server::directory();
     // Seed 4 loses all that was not synced.
     let run = tokio::spawn(lose_power(dir.path().to_owned(), 3..5, Some(lie)));
     let panic = run

@@ -5,7 +5,7 @@ use super::{Disk, DiskFile, Space};
 use rustix::io::{Errno, ReadWriteFlags};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, IoSliceMut};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -131,6 +131,14 @@ impl DiskFile for OpenFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.0.sync_data()?;
+        // A file that somebody has deleted can be synced, and is gone with the process.
+        if self.0.metadata()?.nlink() == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "the file was deleted",
+            ));
+        }
+        Ok(())
     }
 }

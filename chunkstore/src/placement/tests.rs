@@ -75,7 +75,7 @@ fn a_cluster_of_weight_zero_is_the_last_resort() {
     let (stores, disks) = disks(&view);
     let plan = Plan::new(Arc::new(view), &disks);
     assert!(picks(&plan, &[], 100).keys().all(|pg| pg.0 >= 100));
-    stores[4].set_capacity(0);
+    stores[4].set_capacity(1);
     assert!(picks(&plan, &[], 100).keys().all(|pg| pg.0 < 100));
 }
 

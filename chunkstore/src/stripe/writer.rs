@@ -18,12 +18,16 @@ use ::metrics::counter;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 use types::{ChunkId, ChunkRef, PgClass, PgId, ShardSet};
 
 /// Groups that may fail an object in a row, without one durable stripe between, before it fails.
 const GROUPS_TRIED_MAX: usize = 8;
+/// Pause after the second failure in a row, to be doubled after each further one: ten times what the
+/// cluster map usually takes to give up a disk.
+const MAP_PAUSE: Duration = Duration::from_millis(20);
 
 /// Positions of a chunk that lack shards, though every stripe of it has its quorum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -328,6 +332,15 @@ impl ObjectWriter {
     /// is given time to say so and to offer others.
     async fn choose_group(&self, class: PgClass) -> Result<OpenChunk, WriteError> {
         let mut view = self.store.view.clone();
+        if self.failed_in_a_row > 1 {
+            // Disks that fail at once fail every group that has them: more groups must not be used up
+            // before the map can say so.
+            view.mark_unchanged();
+            let pause = MAP_PAUSE * (1 << (self.failed_in_a_row - 2));
+            let pause = pause.min(self.store.options.map_wait);
+            // Both a change and the end of the pause are reason to try again.
+            let _ = tokio::time::timeout(pause, view.changed()).await;
+        }
         let mut until = std::pin::pin!(tokio::time::sleep(self.store.options.map_wait));
         loop {
             view.borrow_and_update();
@@ -439,7 +452,8 @@ impl OpenChunk {
         let owner = (target.bucket, target.manifest);
         let records = encode(&self.group, key, owner, &data);
         counter!(metrics::WRITTEN_BYTES).increment(data.len() as u64);
-        let span = tracing::debug_span!("put_stripe", pg = %key.pg, chunk = %key.chunk, stripe);
+        let span = tracing::debug_span!("put_stripe", pg = %key.pg, chunk = %key.chunk, stripe)
+            .or_current();
         let put = StripePut::new(Arc::clone(store), Arc::clone(&self.group), records);
         Flight {
             stripe,

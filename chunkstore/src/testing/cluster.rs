@@ -38,6 +38,8 @@ pub struct ClusterShape {
     pub capacity: u64,
     /// What the store goes by.
     pub options: ChunkStoreOptions,
+    /// Time from a report to the map that follows from it.
+    pub map_delay: Duration,
 }
 
 impl ClusterShape {
@@ -53,6 +55,7 @@ impl ClusterShape {
             small: ErasureProfile::small_for_disks(disks).expect("at least one disk"),
             groups: 4,
             capacity: 1 << 40,
+            map_delay: Duration::ZERO,
             options: ChunkStoreOptions {
                 put_deadline: Duration::from_millis(200),
                 straggler_wait: Duration::from_millis(20),
@@ -68,6 +71,7 @@ impl ClusterShape {
 /// What was reported, and the map that followed from it.
 #[derive(Debug)]
 struct Map {
+    delay: Duration,
     view: watch::Sender<Arc<ClusterView>>,
     failures: Mutex<Vec<(DiskId, DiskState, String)>>,
     findings: Mutex<Vec<Finding>>,
@@ -76,10 +80,21 @@ struct Map {
 impl HealthSink for Map {
     fn disk_failed(&self, disk: DiskId, state: DiskState, reason: &str) {
         self.failures.lock().push((disk, state, reason.to_owned()));
-        self.view.send_modify(|view| {
-            if view.map.state(disk) != state && view.map.state(disk) != DiskState::Down {
-                *view = Arc::new(with_disk_state(view, disk, state));
-            }
+        let view = self.view.clone();
+        let mark = move || {
+            view.send_modify(|view| {
+                if view.map.state(disk) != state && view.map.state(disk) != DiskState::Down {
+                    *view = Arc::new(with_disk_state(view, disk, state));
+                }
+            });
+        };
+        if self.delay.is_zero() {
+            return mark();
+        }
+        let delay = self.delay;
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            mark();
         });
     }
 
@@ -117,6 +132,7 @@ impl MemoryCluster {
         let disks: Vec<_> = ids.iter().map(disk).collect();
         let (view, receiver) = watch::channel(Arc::new(first_view(&shape, &ids)));
         let map = Arc::new(Map {
+            delay: shape.map_delay,
             view,
             failures: Mutex::default(),
             findings: Mutex::default(),

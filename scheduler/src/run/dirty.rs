@@ -41,6 +41,17 @@ impl DirtyGroups {
         self.added.notify_one();
     }
 
+    /// Adds groups and shards without waking whoever waits for additions: for the worker itself.
+    pub fn put_back(
+        &self,
+        groups: impl IntoIterator<Item = PgId>,
+        shards: impl IntoIterator<Item = ShardKey>,
+    ) {
+        let mut waiting = self.waiting.lock();
+        waiting.groups.extend(groups);
+        waiting.shards.extend(shards);
+    }
+
     /// Takes a single shard.
     #[must_use]
     pub fn take_shard(&self) -> Option<ShardKey> {

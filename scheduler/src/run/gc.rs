@@ -106,11 +106,23 @@ impl Gc {
             add_mark(marks, Mark { at: now, seq }, grace);
         }
         let record = TimeRecord::of(now, &self.marks).encode();
-        let written = self
+        match self
             .index
             .replace_scheduler_state(NAME, self.persisted, record.into())
-            .await;
-        self.persisted = Some(written.map_err(StepError::of)?);
+            .await
+        {
+            Ok(seq) => self.persisted = Some(seq),
+            Err(error) => {
+                // It may have been written all the same; the next round goes on from what stands there.
+                let kept = self
+                    .index
+                    .scheduler_state(NAME)
+                    .await
+                    .map_err(StepError::of)?;
+                self.persisted = kept.map(|kept| kept.seq);
+                return Err(StepError::of(error));
+            }
+        }
         // Only time that is persisted may free anything: after a restart it must not have run back.
         self.shared.set(now);
         self.in_round = true;

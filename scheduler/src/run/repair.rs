@@ -3,6 +3,9 @@
 //! A shard is mended when a reader or the scrubber found it missing or damaged. A whole group is walked when
 //! the index says that one of its chunks was committed with shards missing, and when a disk of it came back
 //! or took the place of another.
+//!
+//! What cannot be repaired now is put aside, so that it holds up nothing else, and tried again some rounds later.
+//! It stays on the lists of the index until a walk has gone through all of it.
 
 use crate::budget::Budget;
 use crate::returned;
@@ -20,6 +23,8 @@ use types::{ChunkId, ClusterView, DiskId, DiskState, PartitionId, PgId};
 const STEP_BYTES: u64 = 64 << 20;
 /// Entries of the list of missing shards read at a time.
 const MISSING_PAGE: usize = 256;
+/// Rounds after which what was put aside is tried again.
+const ROUNDS_ASIDE: u32 = 10;
 
 /// A walk through the positions of one group.
 #[derive(Debug)]
@@ -29,6 +34,16 @@ struct Walk {
     from: Option<(ChunkId, u32)>,
     /// Entries of the list of missing shards that the walk will have seen to, read before it began.
     entries: Vec<(PartitionId, MissingShards)>,
+    /// Some of it could not be looked at, or not be rebuilt.
+    is_incomplete: bool,
+}
+
+/// What could not be repaired in this round.
+#[derive(Debug, Default)]
+struct Aside {
+    groups: BTreeSet<PgId>,
+    shards: BTreeSet<ShardKey>,
+    rounds: u32,
 }
 
 /// Repairs one group after the other.
@@ -44,6 +59,7 @@ pub struct Repair {
     listed: bool,
     /// Disks on the list of returned ones whose groups are waiting or were walked in this round.
     returned: BTreeSet<DiskId>,
+    aside: Aside,
 }
 
 impl Repair {
@@ -65,6 +81,7 @@ impl Repair {
             states,
             listed: false,
             returned: BTreeSet::new(),
+            aside: Aside::default(),
         }
     }
 
@@ -108,6 +125,13 @@ impl Repair {
     }
 
     /// Begins a round: the groups on the list of missing shards join the dirty ones.
+    /// Queues a group that is not put aside.
+    fn queue(&self, pg: PgId) {
+        if !self.aside.groups.contains(&pg) {
+            self.dirty.put_back([pg], []);
+        }
+    }
+
     async fn list(&mut self, view: &ClusterView) -> Result<(), StepError> {
         let missing = self.missing().await?;
         metrics::gauge!("cairn_missing_shard_chunks")
@@ -121,7 +145,7 @@ impl Repair {
                     .any(|(_, entry)| entry.positions & !down.0 != 0)
             });
             if writable {
-                self.dirty.add(*pg);
+                self.queue(*pg);
             }
         }
         for disk in returned::remembered(&self.index).await? {
@@ -142,6 +166,7 @@ impl Repair {
             position: 0,
             from: None,
             entries,
+            is_incomplete: false,
         });
         Ok(())
     }
@@ -156,7 +181,11 @@ impl Repair {
             walk.position += 1;
         }
         if walk.position == group.disks.len() {
-            self.settle(walk, down.0).await?;
+            if walk.is_incomplete {
+                self.aside.groups.insert(walk.pg);
+            } else {
+                self.settle(walk, down.0).await?;
+            }
             return Ok(true);
         }
         let scope = RepairScope {
@@ -164,15 +193,26 @@ impl Repair {
             bytes_max: STEP_BYTES,
             deep: false,
         };
-        let report = self
+        match self
             .chunks
             .repair_group(walk.pg, walk.position, scope)
             .await
-            .map_err(StepError::of)?;
-        tell(walk, &report);
-        self.budget.spend(report.rebuilt_bytes).await;
-        walk.from = report.next;
-        if report.next.is_none() {
+        {
+            Ok(report) => {
+                tell(walk, &report);
+                self.budget.spend(report.rebuilt_bytes).await;
+                walk.is_incomplete |=
+                    !report.unlisted.is_empty() || !report.unrecoverable.is_empty();
+                walk.from = report.next;
+            }
+            Err(error) => {
+                // The other positions have disks of their own: this one holds up none of them.
+                warn!(pg = %walk.pg, position = walk.position, %error, "a position could not be repaired now");
+                walk.is_incomplete = true;
+                walk.from = None;
+            }
+        }
+        if walk.from.is_none() {
             walk.position += 1;
         }
         Ok(false)
@@ -201,6 +241,27 @@ impl Repair {
             }
             Err(error) => Err(StepError::of(error)),
         }
+    }
+
+    /// Ends a round: disks all of whose groups were walked leave the list, and what was put aside long enough is
+    /// queued again.
+    async fn end_round(&mut self, view: &ClusterView) -> Result<(), StepError> {
+        let aside = &self.aside.groups;
+        let is_walked = |disk: &&DiskId| {
+            view.on_disk(**disk)
+                .all(|(group, _)| !aside.contains(&group.id))
+        };
+        let walked = self.returned.iter().filter(is_walked).copied().collect();
+        returned::forget(&self.index, &walked).await?;
+        self.returned.retain(|disk| !walked.contains(disk));
+        metrics::gauge!("cairn_repair_groups_waiting").set(self.aside.groups.len() as f64);
+        self.aside.rounds += 1;
+        if self.aside.rounds >= ROUNDS_ASIDE {
+            let Aside { groups, shards, .. } = std::mem::take(&mut self.aside);
+            self.dirty.put_back(groups, shards);
+        }
+        self.listed = false;
+        Ok(())
     }
 
     fn can_write(&self, shard: ShardKey) -> bool {
@@ -240,6 +301,12 @@ fn tell(walk: &Walk, report: &RepairReport) {
     if report.rebuilt > 0 {
         info!(pg = %walk.pg, position = walk.position, shards = report.rebuilt, "shards rebuilt");
     }
+    for lost in &report.unrecoverable {
+        // It may be a stripe that is just being written or was left behind: only what the index names is a loss.
+        warn!(pg = %walk.pg, chunk = %lost.chunk, stripe = lost.stripe, why = lost.reason, "a stripe cannot be rebuilt");
+    }
+    metrics::counter!("cairn_repair_unrecoverable_total")
+        .increment(report.unrecoverable.len() as u64);
     for (disk, why) in &report.unlisted {
         warn!(pg = %walk.pg, %disk, why, "a disk could not be asked while repairing");
     }
@@ -256,8 +323,8 @@ impl Worker for Repair {
         self.notice_returned_disks(&view);
         if let Some(shard) = self.dirty.take_shard() {
             if let Err(error) = self.mend(shard).await {
-                self.dirty.add_shard(shard);
-                return Err(error);
+                warn!(?shard, %error, "a shard could not be mended now");
+                self.aside.shards.insert(shard);
             }
             return Ok(Step::More);
         }
@@ -269,8 +336,7 @@ impl Worker for Repair {
                 Ok(true) => {}
                 Ok(false) => self.walk = Some(walk),
                 Err(error) => {
-                    self.dirty.add(walk.pg);
-                    self.listed = false;
+                    self.aside.groups.insert(walk.pg);
                     return Err(error);
                 }
             }
@@ -279,16 +345,13 @@ impl Worker for Repair {
         match self.dirty.take_most_urgent(&view) {
             Some(pg) => {
                 if let Err(error) = self.begin(pg).await {
-                    self.dirty.add(pg);
+                    self.dirty.put_back([pg], []);
                     return Err(error);
                 }
                 Ok(Step::More)
             }
             None => {
-                // Nothing waits any more, so every group of theirs was walked without a fault.
-                returned::forget(&self.index, &self.returned).await?;
-                self.returned.clear();
-                self.listed = false;
+                self.end_round(&view).await?;
                 Ok(Step::Idle)
             }
         }

@@ -322,6 +322,43 @@ async fn a_returned_disk_is_filled_even_if_the_server_was_stopped_in_between() {
 }
 
 #[tokio::test]
+async fn a_disk_that_takes_no_more_holds_up_no_other() {
+    let bench = Bench::new().await;
+    for n in 1..12 {
+        bench.put(&format!("key{n}"), 300_000 * n).await;
+    }
+    let (full, other) = (
+        bench.cluster.disks[0].clone(),
+        bench.cluster.disks[5].clone(),
+    );
+    let ids = [&full, &other].map(|disk| chunkstore::ShardStore::disk(disk.as_ref()));
+    let before = other.shards();
+    full.wipe();
+    other.wipe();
+    full.set_puts(chunkstore::testing::Puts::Full);
+    crate::returned::remember(&bench.index, ids).await.unwrap();
+    let (mut repair, _) = bench.repair();
+    round(&mut repair).await;
+    assert_eq!(other.shards(), before, "the other disk is filled");
+    let waiting = crate::returned::remembered(&bench.index).await.unwrap();
+    assert!(
+        waiting.contains(&ids[0]),
+        "what is not done stays on the list"
+    );
+    full.set_puts(chunkstore::testing::Puts::Work);
+    for _ in 0..12 {
+        round(&mut repair).await;
+    }
+    assert!(!full.shards().is_empty(), "tried again once there is room");
+    assert!(
+        crate::returned::remembered(&bench.index)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
 async fn shards_missing_at_the_commit_are_rebuilt_and_taken_off_the_list() {
     let bench = Bench::new().await;
     let disk = bench.cluster.disks[1].clone();

@@ -151,6 +151,19 @@ pub struct UserSetting {
     pub secret_key: String,
 }
 
+impl UserSetting {
+    /// The user as the gateway knows it.
+    #[must_use]
+    pub fn to_user(&self) -> gateway::auth::User {
+        gateway::auth::User {
+            name: self.name.clone(),
+            canonical_id: self.canonical_id.clone(),
+            access_key: self.access_key.clone(),
+            secret_key: self.secret_key.clone().into(),
+        }
+    }
+}
+
 impl FromStr for UserSetting {
     type Err = String;
 

@@ -72,6 +72,26 @@ fn errors_name_the_line() {
 }
 
 #[test]
+fn what_the_server_would_refuse_is_refused_here() {
+    let refusals = [
+        ("--data /a --domains http://foo", "domains"),
+        ("--data /a --user a:b:AK/EY:longsecret", "users"),
+        (
+            "--data /a --root-access-key AKROOT --root-secret-key longsecret --user a:b:AKROOT:longsecret",
+            "users",
+        ),
+        ("--data /a --write-deadline 0s", "write_deadline"),
+        ("--data /a --read-deadline 0s", "read_deadline"),
+        ("--data x1,./x1", "twice"),
+        ("--data /a --index-dir /a", "index_dir"),
+    ];
+    for (line, word) in refusals {
+        let error = Config::load(&flags(line)).unwrap_err().to_string();
+        assert!(error.contains(word), "{line}: {error}");
+    }
+}
+
+#[test]
 fn errors_outside_the_file_name_flag_and_variable() {
     let error = Config::load(&flags("--data /a,/a"))
         .unwrap_err()

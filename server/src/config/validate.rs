@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 use types::limits;
 
+/// Shorter deadlines would refuse every request.
+const DEADLINE_MIN: Duration = Duration::from_millis(100);
+
 /// The root user's key pair, where it was configured.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootCredentials {
@@ -196,7 +199,37 @@ impl Config {
         if let Err(error) = self.log.parse::<tracing_subscriber::EnvFilter>() {
             return Err(place.error("log", error.to_string()));
         }
-        check_users(&self.users, place)
+        if self.write_deadline < DEADLINE_MIN {
+            return Err(place.error("write_deadline", format!("at least {}", Span(DEADLINE_MIN))));
+        }
+        if self.read_deadline < DEADLINE_MIN {
+            return Err(place.error("read_deadline", format!("at least {}", Span(DEADLINE_MIN))));
+        }
+        if let Err(error) = gateway::host::Hosts::new(&self.domains, &[]) {
+            return Err(place.error("domains", error.to_string()));
+        }
+        if self.data.contains(&self.index_dir) {
+            return Err(place.error(
+                "index_dir",
+                "is the directory of a disk; name one of its own",
+            ));
+        }
+        self.check_users(place)
+    }
+
+    fn check_users(&self, place: &Place<'_>) -> Result<(), ConfigError> {
+        check_users(&self.users, place)?;
+        let root = self.root.iter().map(|root| gateway::auth::User {
+            name: "root".to_owned(),
+            canonical_id: "the root user's, which is not known here".to_owned(),
+            access_key: root.access_key.clone(),
+            secret_key: root.secret_key.clone().into(),
+        });
+        let users = root.chain(self.users.iter().map(UserSetting::to_user));
+        match gateway::auth::Users::new(users) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(place.error("users", error.to_string())),
+        }
     }
 }
 
@@ -208,7 +241,12 @@ fn data_dirs(settings: &Settings, place: &Place<'_>) -> Result<Vec<PathBuf>, Con
             "name at least one directory, for example --data ./data",
         ));
     }
-    let distinct: BTreeSet<&PathBuf> = data.iter().collect();
+    // `x/.` and `x` are one directory.
+    let plain = |dir: &PathBuf| dir.components().collect::<PathBuf>();
+    let distinct: BTreeSet<PathBuf> = data
+        .iter()
+        .map(|dir| std::path::absolute(dir).map_or_else(|_| plain(dir), |dir| plain(&dir)))
+        .collect();
     if distinct.len() < data.len() {
         return Err(place.error(
             "data",

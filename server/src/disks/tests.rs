@@ -59,6 +59,17 @@ fn disks_with_volumes_are_no_first_start() {
 }
 
 #[test]
+fn disks_that_were_opened_are_no_first_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, _) = started(dir.path(), 2);
+    std::fs::create_dir(data[1].join(chunkstore::CATALOG_FOLDER)).unwrap();
+    assert!(
+        !is_first_start(&survey(&data).unwrap()),
+        "all objects may be inline in the index"
+    );
+}
+
+#[test]
 fn a_lost_disk_is_down_and_comes_back_up() {
     let dir = tempfile::tempdir().unwrap();
     let (data, view) = started(dir.path(), 6);

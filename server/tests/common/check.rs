@@ -28,14 +28,18 @@ pub fn assert_sound(installation: &Installation, server: Server) -> Value {
     report
 }
 
-/// Lets background work go on until `cairn check` finds no chunk that the index does not know, no
-/// missing shard and nothing damaged. Fails when three looks in a row find no progress.
+/// Lets background work go on, with deadlines so short that hardly a request could be served, until
+/// `cairn check` finds no chunk that the index does not know, no missing shard and nothing damaged.
+/// Fails when four looks in a row find no progress.
 pub async fn wait_until_clean(installation: &Installation, mut server: Server) {
+    let mut quick = installation.clone();
+    quick.set("write-deadline", "500ms");
+    quick.set("read-deadline", "100ms");
+    quick.set("reclaim-grace", "200ms");
     let mut best = u64::MAX;
     let mut idle = 0;
     loop {
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let report = assert_sound(installation, server);
+        let report = assert_sound(&quick, server);
         let count = |field: &str| report[field].as_u64().expect("a number");
         let left = count("unknown_chunks") + count("missing_shards");
         println!("{left} unknown chunks and missing shards are left");
@@ -43,8 +47,9 @@ pub async fn wait_until_clean(installation: &Installation, mut server: Server) {
             return;
         }
         idle = if left < best { 0 } else { idle + 1 };
-        assert!(idle < 3, "garbage or missing shards stay: {report:#}");
+        assert!(idle < 4, "garbage or missing shards stay: {report:#}");
         best = best.min(left);
-        server = installation.start();
+        server = quick.start();
+        tokio::time::sleep(Duration::from_secs(3)).await;
     }
 }

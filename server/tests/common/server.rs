@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// A directory with disks and an index, and how to run a server on it.
+#[derive(Clone)]
 pub struct Installation {
     pub root: PathBuf,
     pub disks: Vec<PathBuf>,
@@ -25,6 +26,30 @@ pub struct Server {
     pub admin: String,
 }
 
+/// A directory for an installation. It is kept when the test fails: its `server.log` tells why.
+pub fn directory() -> Directory {
+    Directory(Some(tempfile::tempdir().expect("a directory")))
+}
+
+/// See [`directory`].
+pub struct Directory(Option<tempfile::TempDir>);
+
+impl Directory {
+    pub fn path(&self) -> &Path {
+        self.0.as_ref().expect("it is there until dropped").path()
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        if std::thread::panicking()
+            && let Some(dir) = self.0.take()
+        {
+            println!("kept: {}", dir.keep().display());
+        }
+    }
+}
+
 pub const ACCESS_KEY: &str = "AKTESTROOT";
 pub const SECRET_KEY: &str = "test-root-secret-key";
 
@@ -34,8 +59,8 @@ impl Installation {
         let disks = (1..=disks).map(|n| root.join(format!("disk{n}"))).collect();
         let flags = [
             "--task-interval=200ms",
-            "--read-deadline=100ms",
-            "--reclaim-grace=200ms",
+            "--read-deadline=5s",
+            "--reclaim-grace=5500ms",
             "--write-deadline=20s",
             "--volume-size=16MiB",
             "--disk-reserve=1MiB",
@@ -91,30 +116,7 @@ impl Installation {
 
     /// Starts a server; the log, if it does not get ready within a minute.
     pub fn try_start(&self) -> Result<Server, String> {
-        let log_path = self.root.join("server.log");
-        let log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log_path)
-            .expect("a log file");
-        let child = self
-            .command(&["server"])
-            .arg(format!("--listen=127.0.0.1:{}", self.port))
-            .arg(format!("--admin-listen=127.0.0.1:{}", self.admin_port))
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a second handle"))
-            .stderr(log)
-            .spawn()
-            .expect("the binary can be run");
-        let endpoint = format!("http://127.0.0.1:{}", self.port);
-        let admin = format!("127.0.0.1:{}", self.admin_port);
-        let s3 = S3::new(&endpoint, ACCESS_KEY, SECRET_KEY);
-        let mut server = Server {
-            child,
-            s3,
-            endpoint,
-            admin,
-        };
+        let mut server = self.begin();
         let deadline = Instant::now() + Duration::from_secs(60);
         while Instant::now() < deadline {
             if server
@@ -135,6 +137,31 @@ impl Installation {
         }
         drop(server);
         Err(self.log_tail())
+    }
+
+    /// Starts a server and waits for nothing.
+    pub fn begin(&self) -> Server {
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.root.join("server.log"))
+            .expect("a log file");
+        let child = self
+            .command(&["server"])
+            .arg(format!("--listen=127.0.0.1:{}", self.port))
+            .arg(format!("--admin-listen=127.0.0.1:{}", self.admin_port))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("the binary can be run");
+        let endpoint = format!("http://127.0.0.1:{}", self.port);
+        Server {
+            child,
+            s3: S3::new(&endpoint, ACCESS_KEY, SECRET_KEY),
+            endpoint,
+            admin: format!("127.0.0.1:{}", self.admin_port),
+        }
     }
 
     /// The last lines that servers of this installation logged.

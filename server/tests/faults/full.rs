@@ -42,7 +42,7 @@ impl Drop for Mounts {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn full_disks_refuse_puts_and_serve_the_rest() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::common::server::directory();
     let mut installation = Installation::new(Path::new(dir.path()), 6);
     installation.set("disk-reserve", "16MiB");
     installation.set("volume-size", "4MiB");

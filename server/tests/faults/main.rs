@@ -20,8 +20,10 @@ use std::ops::Range;
 const BUCKET: &str = "faults";
 
 /// An installation with six disks, a server on it, and objects.
-async fn filled(seeds: Range<u64>) -> (tempfile::TempDir, Installation, Server, Vec<Object>) {
-    let dir = tempfile::tempdir().unwrap();
+async fn filled(
+    seeds: Range<u64>,
+) -> (common::server::Directory, Installation, Server, Vec<Object>) {
+    let dir = common::server::directory();
     let installation = Installation::new(dir.path(), 6);
     let server = installation.start();
     server.s3.create_bucket(BUCKET).await.unwrap().ok();

@@ -8,7 +8,7 @@ use std::fs;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_cannot_sync_takes_no_more_writes() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::common::server::directory();
     let mut installation = Installation::new(dir.path(), 6);
     let trigger = dir.path().join("trigger");
     let library = syncfault::library(dir.path());

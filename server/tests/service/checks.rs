@@ -9,7 +9,7 @@ const BUCKET: &str = "checked";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn check_counts_what_is_there_and_finds_what_is_not() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::common::server::directory();
     let installation = Installation::new(dir.path(), 6);
     let server = installation.start();
     server.s3.create_bucket(BUCKET).await.unwrap().ok();

@@ -16,7 +16,7 @@ const BUCKET: &str = "service";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_waits_for_uploads_and_a_start_finds_everything() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::common::server::directory();
     let mut installation = Installation::new(dir.path(), 6);
     installation.set("drain-timeout", "20s");
     let server = installation.start();
@@ -68,7 +68,7 @@ fn check_config(dir: &Path, text: &str) -> Output {
 
 #[test]
 fn config_check_names_the_bad_line_and_binds_nothing() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::common::server::directory();
     // Taken: a check that binds would fail.
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let listen = format!("listen = \"{}\"\n", taken.local_addr().unwrap());
@@ -100,7 +100,7 @@ fn config_check_names_the_bad_line_and_binds_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn users_have_no_rights_on_the_buckets_of_others() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::common::server::directory();
     let mut installation = Installation::new(dir.path(), 6);
     installation
         .flags

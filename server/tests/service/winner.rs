@@ -83,7 +83,7 @@ async fn winner(s3: &S3, key: &str, length: usize) -> Option<u64> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn exactly_one_of_many_wins() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::common::server::directory();
     let server = Installation::new(dir.path(), 6).start();
     server.s3.create_bucket(BUCKET).await.unwrap().ok();
     for (round, length) in [100, 40_000, 300_000].into_iter().enumerate() {
@@ -101,7 +101,7 @@ async fn exactly_one_of_many_wins() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_most_one_wins_when_the_server_dies_meanwhile() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = crate::common::server::directory();
     let installation = Installation::new(dir.path(), 6);
     let mut server = installation.start();
     server.s3.create_bucket(BUCKET).await.unwrap().ok();

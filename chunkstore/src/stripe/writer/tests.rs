@@ -287,6 +287,20 @@ async fn a_stripe_waits_for_the_map_to_give_up_its_failed_disks() {
 }
 
 #[tokio::test]
+async fn two_disks_that_fail_at_once_do_not_use_up_the_groups_before_the_map_knows() {
+    let mut shape = ClusterShape::of_disks(6);
+    shape.groups = 100;
+    shape.map_delay = Duration::from_millis(50);
+    let cluster = MemoryCluster::new(shape);
+    for disk in &cluster.disks[..2] {
+        disk.set_puts(Puts::Fail);
+    }
+    let object = bytes(2 * MIB);
+    let written = cluster.write(&object, MIB).await.unwrap();
+    assert_comes_back(&cluster, &written, &object).await;
+}
+
+#[tokio::test]
 async fn without_enough_disks_there_is_no_quorum() {
     let mut shape = ClusterShape::of_disks(6);
     shape.options.map_wait = Duration::from_millis(50);

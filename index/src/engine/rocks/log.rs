@@ -69,8 +69,11 @@ pub fn check(dir: &Path) -> Result<(), CheckLogError> {
             logs.push(path);
         }
     }
-    // Their names are numbers with leading zeros, which rise.
-    logs.sort();
+    // Their names are numbers that rise, padded to six digits and longer after that.
+    logs.sort_by_key(|path| {
+        let name = path.file_stem().unwrap_or_default().to_owned();
+        (name.len(), name)
+    });
     let newest = logs.last().cloned();
     for file in logs {
         match end_of(File::open(&file)?)? {
