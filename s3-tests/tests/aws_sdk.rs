@@ -77,6 +77,23 @@ async fn read(client: &Client, bucket: &str, key: &str) -> Vec<u8> {
         .to_vec()
 }
 
+/// Puts sixty objects, in three folders, that hold their own keys; the keys.
+async fn put_many(client: &Client, bucket: &str) -> Vec<String> {
+    let keys: Vec<String> = (0..60).map(|n| format!("{}/ü +{n:03}%", n % 3)).collect();
+    for key in &keys {
+        let body = key.clone().into_bytes();
+        let put = client
+            .put_object()
+            .bucket(bucket)
+            .key(key)
+            .body(body.into())
+            .send()
+            .await;
+        put.expect("a PUT");
+    }
+    keys
+}
+
 /// The S3 error code and the status of a refused request.
 fn refusal<T: std::fmt::Debug, E: ProvideErrorMetadata + std::fmt::Debug>(
     answer: Result<T, SdkError<E>>,
@@ -147,7 +164,7 @@ async fn objects_of_every_size_come_back_whole() {
 }
 
 #[tokio::test]
-async fn an_upload_of_parts_can_be_completed_read_by_ranges_and_aborted() {
+async fn an_upload_of_parts_can_be_completed_and_read_by_ranges() {
     let target = Target::get();
     let (client, bucket) = bucket(&target, "parts").await;
     let bytes = content(12 * MIB + 7);
@@ -212,7 +229,12 @@ async fn an_upload_of_parts_can_be_completed_read_by_ranges_and_aborted() {
         let part = part.body.collect().await.expect("the whole range").to_vec();
         assert!(part == bytes[first..=last], "bytes {first} to {last}");
     }
+}
 
+#[tokio::test]
+async fn an_upload_that_was_aborted_takes_no_part() {
+    let target = Target::get();
+    let (client, bucket) = bucket(&target, "abort").await;
     let created = client
         .create_multipart_upload()
         .bucket(&bucket)
@@ -237,21 +259,10 @@ async fn an_upload_of_parts_can_be_completed_read_by_ranges_and_aborted() {
 }
 
 #[tokio::test]
-async fn lists_are_complete_and_deletes_too() {
+async fn lists_are_complete() {
     let target = Target::get();
     let (client, bucket) = bucket(&target, "lists").await;
-    let keys: Vec<String> = (0..60).map(|n| format!("{}/ü +{n:03}%", n % 3)).collect();
-    for key in &keys {
-        let body = key.clone().into_bytes();
-        let put = client
-            .put_object()
-            .bucket(&bucket)
-            .key(key)
-            .body(body.into())
-            .send()
-            .await;
-        put.expect("a PUT");
-    }
+    let keys = put_many(&client, &bucket).await;
     let mut pages = client
         .list_objects_v2()
         .bucket(&bucket)
@@ -284,7 +295,13 @@ async fn lists_are_complete_and_deletes_too() {
         .collect();
     assert_eq!(prefixes, ["0/", "1/", "2/"]);
     assert!(list.contents().is_empty());
+}
 
+#[tokio::test]
+async fn deletes_of_many_are_complete() {
+    let target = Target::get();
+    let (client, bucket) = bucket(&target, "deletes").await;
+    let keys = put_many(&client, &bucket).await;
     let identifiers = keys
         .iter()
         .map(|key| ObjectIdentifier::builder().key(key).build());

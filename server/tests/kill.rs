@@ -4,6 +4,7 @@
 //!
 //! This proves nothing about fsync, since the page cache outlives the process: see `powerloss.rs`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 #![allow(
     clippy::disallowed_methods,
     reason = "rounds and seed are set from outside"

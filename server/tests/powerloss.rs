@@ -2,6 +2,7 @@
 //! every acknowledged object reads back identical, every other one is whole or absent, and lists agree
 //! with reads. Syncs that are left out on purpose show that the test would notice.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 #![allow(
     clippy::disallowed_methods,
     reason = "the number of rounds is set from outside"

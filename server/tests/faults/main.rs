@@ -1,5 +1,6 @@
 //! Faults of disks and of their contents, on the real binary: correct bytes or an error, never anything
 //! else; writes go on as long as their promise can be kept; and repair restores what was lost.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
 #![allow(
     clippy::disallowed_methods,
     reason = "tests of real processes wait in real time"
