@@ -23,7 +23,16 @@ macro_rules! rewrite {
 
 fuzz_target!(|input: &[u8]| {
     rewrite!(
-        input, BucketName, BucketState, FeedEvent, HeadRecord, VersionRecord, OutcomeRecord,
-        ReclaimRecord, SharedRecord, PartRecord, UploadRecord
+        input,
+        BucketName,
+        BucketState,
+        FeedEvent,
+        HeadRecord,
+        VersionRecord,
+        OutcomeRecord,
+        ReclaimRecord,
+        SharedRecord,
+        PartRecord,
+        UploadRecord
     );
 });

@@ -10,11 +10,20 @@ fuzz_target!(|input: &[u8]| {
         let mut again = Vec::new();
         header.encode_fields(&mut again);
         assert_eq!(again, input[..length], "a header has one encoding");
-        let place = Place { volume: 1, offset: 4096 };
+        let place = Place {
+            volume: 1,
+            offset: 4096,
+        };
         let mut sealed = Vec::new();
         let sum = header.encode(DiskId(1), place, &mut sealed);
-        assert_eq!(ShardHeader::decode(&sealed, DiskId(1), place), Ok((header, sum)));
-        assert!(ShardHeader::decode(&sealed, DiskId(2), place).is_err(), "of another disk");
+        assert_eq!(
+            ShardHeader::decode(&sealed, DiskId(1), place),
+            Ok((header, sum))
+        );
+        assert!(
+            ShardHeader::decode(&sealed, DiskId(2), place).is_err(),
+            "of another disk"
+        );
     }
     let _ = check_trailer(input, 7);
 });

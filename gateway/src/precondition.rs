@@ -1,8 +1,9 @@
 //! The conditional headers of S3, as pure functions. What they say of a *write* is decided by the
 //! index in the commit; only the shape of the request is judged here.
 
+use http::HeaderMap;
 use index::WriteCondition;
-use s3s::dto::{ETag, ETagCondition, Timestamp};
+use s3s::dto::{ETag, ETagCondition, Timestamp, TimestampFormat};
 
 /// Conditions on the object that is read, or that is copied from.
 #[derive(Debug, Clone, Default)]
@@ -108,6 +109,27 @@ pub fn of_write(
         }
         (Some(_), Some(_)) => unsupported("If-Match", "not together with If-None-Match"),
     }
+}
+
+/// Whether a `Range` applies, as `If-Range` says (RFC 9110, section 13.1.5): without the header it does; with
+/// an ETag when it is this one, weak ones never are; with a date when it is exactly the object's.
+pub fn range_applies(headers: &HeaderMap, etag: &str, last_modified_ms: u64) -> bool {
+    let Some(value) = headers.get(http::header::IF_RANGE) else {
+        return true;
+    };
+    let Ok(value) = value.to_str() else {
+        return false;
+    };
+    if value.starts_with('"') {
+        return value
+            .strip_prefix('"')
+            .and_then(|rest| rest.strip_suffix('"'))
+            == Some(etag);
+    }
+    let date = Timestamp::parse(TimestampFormat::HttpDate, value);
+    date.is_ok_and(|date| {
+        seconds(date) == i64::try_from(last_modified_ms / 1000).unwrap_or(i64::MAX)
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use crate::config::Config;
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Buckets, in seconds, of every duration histogram.
@@ -19,6 +20,7 @@ pub fn start(config: &Config) -> Result<PrometheusHandle> {
     let filter = EnvFilter::try_new(format!("{},s3s=off", config.log))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     let started = match config.log_format {
         crate::config::LogFormat::Text => lines.try_init(),

@@ -4,7 +4,7 @@ use super::found::{described, find};
 use super::{OpResult, object_body, unsupported};
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::precondition::{ReadConditions, seconds};
+use crate::precondition::{ReadConditions, range_applies, seconds};
 use crate::range;
 use index::Bucket;
 use index::key::object::VersionRecord;
@@ -45,6 +45,7 @@ pub async fn run(
         let record = find(&context, &owned.bucket, &input.key, &conditions).await?;
         let asked = input
             .range
+            .filter(|_| range_applies(&request.headers, &record.etag, record.last_modified_ms()))
             .map(|header| range::resolve(header, record.plain_length));
         let asked = asked.transpose()?;
         let mut output = described!(GetObjectOutput, &record, asked.as_ref(), with_checksum);

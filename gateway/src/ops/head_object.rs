@@ -4,7 +4,7 @@ use super::found::{described, find};
 use super::get_object::refuse_part_number;
 use super::{OpResult, object_body, unsupported};
 use crate::context::Context;
-use crate::precondition::{ReadConditions, seconds};
+use crate::precondition::{ReadConditions, range_applies, seconds};
 use crate::range;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
@@ -35,6 +35,7 @@ pub async fn run(
     let record = find(&context, &owned.bucket, &input.key, &conditions).await?;
     let asked = input
         .range
+        .filter(|_| range_applies(&request.headers, &record.etag, record.last_modified_ms()))
         .map(|header| range::resolve(header, record.plain_length));
     let asked = asked.transpose()?;
     let with_checksum = input.checksum_mode.is_some();

@@ -74,3 +74,30 @@ fn writes_take_what_s3_offers() {
     assert_eq!(of("W/\"abc\"", "").unwrap_err().header, "If-Match");
     assert_eq!(of("\"abc\"", "*").unwrap_err().header, "If-Match");
 }
+
+#[test]
+fn a_range_applies_only_to_the_version_that_if_range_names() {
+    let of = |value: Option<&'static str>| {
+        let mut headers = http::HeaderMap::new();
+        if let Some(value) = value {
+            headers.insert(
+                http::header::IF_RANGE,
+                http::HeaderValue::from_static(value),
+            );
+        }
+        range_applies(&headers, "abc", 1_445_412_480_999)
+    };
+    assert!(of(None));
+    assert!(of(Some("\"abc\"")));
+    assert!(of(Some("Wed, 21 Oct 2015 07:28:00 GMT")));
+    for other in [
+        "\"abd\"",
+        "W/\"abc\"",
+        "\"abc",
+        "abc",
+        "",
+        "Wed, 21 Oct 2015 07:28:01 GMT",
+    ] {
+        assert!(!of(Some(other)), "{other}");
+    }
+}
