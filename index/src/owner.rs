@@ -150,6 +150,12 @@ impl PartitionOwner {
         next(previous).max(last.saturating_add(1))
     }
 
+    /// See [`IndexStore::failure`].
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.store.failure()
+    }
+
     /// The value of `key`.
     ///
     /// # Errors

@@ -226,6 +226,12 @@ pub trait IndexStore: Send + Sync + std::fmt::Debug {
     /// consumer is past it.
     async fn trim(&self, partition: PartitionId, up_to: Seq) -> Result<(), StoreError>;
 
+    /// Why the engine takes no commits until it is opened again; `None` while it does. For health checks: a
+    /// commit is refused by itself.
+    fn failure(&self) -> Option<String> {
+        None
+    }
+
     /// Sequence of the last commit; 0 before the first.
     async fn last_seq(&self, partition: PartitionId) -> Result<Seq, StoreError>;
 }

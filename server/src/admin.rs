@@ -7,6 +7,7 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use index::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct Admin {
     pub metrics: PrometheusHandle,
     /// The disks.
     pub cluster: Arc<Cluster>,
+    /// The index.
+    pub index: Index,
     /// True from the moment that requests are served until the drain begins.
     pub ready: Arc<AtomicBool>,
 }
@@ -38,11 +41,19 @@ struct DiskStatus {
 /// The routes.
 pub fn router(admin: Admin) -> Router {
     Router::new()
-        .route("/health/live", get(|| async { "alive\n" }))
+        .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/admin/v1/disks", get(disks))
         .with_state(admin)
+}
+
+/// 200 while a restart would not help; 503 once the index takes no commits any more.
+async fn live(State(admin): State<Admin>) -> impl IntoResponse {
+    match admin.index.failure() {
+        None => (StatusCode::OK, "alive\n".to_owned()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("restart: {why}\n")),
+    }
 }
 
 /// 200 while every object can be read and written, 503 otherwise.
@@ -54,6 +65,12 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
             "too few disks to take writes safely\n",
+        );
+    }
+    if admin.index.failure().is_some() {
+        return (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the index takes no commits until a restart\n",
         );
     }
     (StatusCode::OK, "ready\n")

@@ -54,6 +54,7 @@ pub async fn run(config: Config) -> Result<()> {
     let admin = Admin {
         metrics,
         cluster: Arc::clone(&storage.cluster),
+        index: storage.index.clone(),
         ready: Arc::clone(&ready),
     };
     let admin_stop = CancellationToken::new();

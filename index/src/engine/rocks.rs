@@ -381,6 +381,10 @@ impl IndexStore for RocksEngine {
             .await
     }
 
+    fn failure(&self) -> Option<String> {
+        self.database.ended.get().cloned()
+    }
+
     async fn last_seq(&self, partition: PartitionId) -> Result<Seq, StoreError> {
         Ok(self.database.state(partition)?.lock().last_seq)
     }

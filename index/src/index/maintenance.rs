@@ -13,6 +13,12 @@ use bytes::Bytes;
 use types::{ClusterView, PartitionId};
 
 impl Index {
+    /// Why the index takes no commits until the process is started again; `None` while it does.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.ctx.control().failure()
+    }
+
     /// Partitions that hold buckets.
     #[must_use]
     pub fn partitions(&self) -> Vec<PartitionId> {

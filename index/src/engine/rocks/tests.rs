@@ -231,10 +231,12 @@ fn a_failed_write_of_the_log_is_indeterminate_and_ends_the_commits() {
     let engine = RocksEngine {
         database: Arc::new(database),
     };
+    assert_eq!(engine.failure(), None);
     assert!(matches!(
         commit(&engine, put("b")),
         Err(StoreError::Indeterminate(_))
     ));
+    assert!(engine.failure().is_some(), "health checks are told");
     assert!(matches!(
         commit(&engine, put("c")),
         Err(StoreError::Unavailable(_))
