@@ -80,6 +80,14 @@ fn what_the_server_would_refuse_is_refused_here() {
             "--data /a --root-access-key AKROOT --root-secret-key longsecret --user a:b:AKROOT:longsecret",
             "users",
         ),
+        (
+            "--data /a --user a:id:AKA:longsecret --user b:id:AKB:longsecret",
+            "canonical_id",
+        ),
+        (
+            "--data /a --user a:ida:AKA:longsecret --user b:idb:AKA:longsecret",
+            "access_key",
+        ),
         ("--data /a --write-deadline 0s", "write_deadline"),
         ("--data /a --read-deadline 0s", "read_deadline"),
         ("--data x1,./x1", "twice"),
