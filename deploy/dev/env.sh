@@ -7,14 +7,14 @@
 # links with its own LLD.)
 #
 # CAIRN_CACHE_DIR     may be set by the caller; ~/.cache/cairn if it is not
-# CARGO_TARGET_DIR    build output
+# CARGO_TARGET_DIR    build output; may be set by the caller
 # ROCKSDB_LIB_DIR     folder of librocksdb.a; made by rocksdb.sh, found by librocksdb-sys
 # ROCKSDB_STATIC      link that library statically
 # CAIRN_PYTHON_VENV   Python environment of the S3 clients; made by deps.sh
 
 CAIRN_REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export CAIRN_CACHE_DIR=${CAIRN_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:?HOME or CAIRN_CACHE_DIR must be set}/.cache}/cairn}
-export CARGO_TARGET_DIR=$CAIRN_CACHE_DIR/target
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CAIRN_CACHE_DIR/target}
 
 # A shell that is not a login shell often lacks rustup's folder.
 if ! command -v cargo >/dev/null && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then

@@ -28,7 +28,7 @@ forget_own_crates() {
     local names name
     names=$(sed -n 's/^name = "\(.*\)"$/\1/p' "$CAIRN_REPO"/*/Cargo.toml | sort -u)
     for name in $names; do
-        find "$CAIRN_CACHE_DIR" -maxdepth 5 -path "*/.fingerprint/$name-*" -prune -exec rm -rf {} +
+        find "$CARGO_TARGET_DIR" "$CAIRN_CACHE_DIR" -maxdepth 5 -path "*/.fingerprint/$name-*" -prune -exec rm -rf {} +
     done
 }
 
