@@ -29,6 +29,7 @@ mod listing;
 mod object_body;
 mod receive;
 mod unsupported;
+mod version;
 
 use crate::error::ApiError;
 use s3s::S3Response;

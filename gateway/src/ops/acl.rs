@@ -38,10 +38,10 @@ pub async fn of_object(
     let owned = context
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
-    super::object_body::refuse_version(input.version_id.as_deref())?;
+    let target = super::version::parse(input.version_id.as_deref())?;
     let found = context
         .index
-        .get_object(&owned.bucket, &input.key, None)
+        .get_object(&owned.bucket, &input.key, target)
         .await?;
     found.ok_or_else(error::no_such_key)?;
     Ok(S3Response::new(GetObjectAclOutput {

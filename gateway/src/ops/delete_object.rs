@@ -1,11 +1,11 @@
 //! DeleteObject.
 
 use super::commit::{Failed, until_known};
-use super::{OpResult, object_body};
+use super::{OpResult, version};
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::precondition;
-use index::{DeleteObject, WriteCondition};
+use index::{DeleteObject, Deleted, VersionRef, WriteCondition};
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 use std::sync::Arc;
@@ -23,32 +23,36 @@ pub async fn run(
     let owned = context
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
-    object_body::refuse_version(input.version_id.as_deref())?;
+    let target = version::parse(input.version_id.as_deref())?;
     if input.if_match_last_modified_time.is_some() || input.if_match_size.is_some() {
         return Err(ApiError::not_implemented(format_args!(
             "conditions on time or size"
         )));
     }
     let condition = precondition::of_write(input.if_match.as_ref(), None)?;
-    delete(&context, &owned.bucket, &input.key, condition).await?;
-    Ok(S3Response::new(DeleteObjectOutput::default()))
+    let deleted = delete(&context, &owned.bucket, (&input.key, target), condition).await?;
+    Ok(S3Response::new(DeleteObjectOutput {
+        delete_marker: deleted.delete_marker.then_some(true),
+        version_id: deleted.version.or(target).map(version::name),
+        request_charged: None,
+    }))
 }
 
-/// Deletes the current version of a key, if it has one.
+/// Deletes a version of a key, or without one its current version, where a bucket that keeps
+/// versions gets a delete marker.
 pub(super) async fn delete(
     context: &Context,
     bucket: &index::Bucket,
-    key: &str,
+    (key, version): (&str, Option<VersionRef>),
     condition: WriteCondition,
-) -> Result<(), ApiError> {
+) -> Result<Deleted, ApiError> {
     let delete = DeleteObject {
         bucket,
         key,
-        version: None,
+        version,
         condition,
         op_id: context.index.new_op_id(),
     };
     let deleted = until_known(context, || context.index.delete_object(delete.clone())).await;
-    deleted.map_err(Failed::into_error)?;
-    Ok(())
+    Ok(deleted.map_err(Failed::into_error)?)
 }

@@ -82,7 +82,8 @@ async fn delete_one(
         None => WriteCondition::None,
         Some(etag) => WriteCondition::IfMatch(etag.value().to_owned()),
     };
-    delete(context, bucket, &object.key, condition).await
+    delete(context, bucket, (&object.key, None), condition).await?;
+    Ok(())
 }
 
 fn refused(key: String, error: &ApiError) -> Error {
