@@ -3,10 +3,16 @@
 //! ETags stand without quotes, times are milliseconds since the Unix epoch, an empty storage class is
 //! `STANDARD`, and header and metadata names are lower case.
 
+mod lists;
+
+pub use lists::{
+    BucketPage, ListBuckets, ListObjects, ListUploads, ListVersions, ListedObject, ListedUpload,
+    ListedVersion, ObjectPage, ObjectPartPage, PartPage, PlacedPart, UploadPage, VersionPage,
+};
+
 use crate::key::bucket::Versioning;
 use crate::key::cluster::MissingShards;
 use crate::key::object::{ObjectChecksum, VersionRecord};
-use crate::key::upload::UploadRecord;
 use crate::store::Seq;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -146,6 +152,18 @@ pub struct CommittedVersion {
     pub last_modified_ms: u64,
 }
 
+/// What must hold of a version for a DELETE to remove it, or to put a delete marker before it. A version that
+/// is not there fits every condition: the client wanted it gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeleteCondition {
+    /// Its ETag; `*` stands for any.
+    pub etag: Option<String>,
+    /// The second of its Last-Modified, since the Unix epoch.
+    pub last_modified_s: Option<i64>,
+    /// Bytes of the object.
+    pub size: Option<u64>,
+}
+
 /// A DELETE.
 #[derive(Debug, Clone)]
 pub struct DeleteObject<'a> {
@@ -155,9 +173,8 @@ pub struct DeleteObject<'a> {
     pub key: &'a str,
     /// The version to remove; without one the current version goes, or a delete marker is made.
     pub version: Option<VersionRef>,
-    /// `IfMatch` compares the version to remove (the current one, or the one named); a version that is not
-    /// there is no failure. `IfNoneMatch` means nothing here.
-    pub condition: WriteCondition,
+    /// What must hold of the version to remove: the current one, or the one named.
+    pub condition: DeleteCondition,
     /// Kept by retries after `Indeterminate`.
     pub op_id: OpId,
 }
@@ -170,6 +187,21 @@ pub struct Deleted {
     /// The marker that was made, or the version that was removed by its id; none when nothing changed or
     /// the bucket does not version.
     pub version: Option<VersionRef>,
+}
+
+/// A change of an object's tags.
+#[derive(Debug, Clone)]
+pub struct SetObjectTags<'a> {
+    /// Where.
+    pub bucket: &'a Bucket,
+    /// The key.
+    pub key: &'a str,
+    /// The version; without one the current version.
+    pub version: Option<VersionRef>,
+    /// All the tags that the version has afterwards.
+    pub tags: BTreeMap<String, String>,
+    /// Kept by retries after `Indeterminate`.
+    pub op_id: OpId,
 }
 
 /// The source of a copy: a version that the caller has read, and found to fit the conditions.
@@ -208,6 +240,8 @@ pub struct CopyObject<'a> {
     pub key: &'a str,
     /// What is said of the new version.
     pub meta: CopyMeta,
+    /// The checksum to show instead of the source's.
+    pub checksum: Option<ObjectChecksum>,
     /// The client's condition on the destination.
     pub condition: WriteCondition,
     /// Kept by retries after `Indeterminate`.
@@ -286,138 +320,4 @@ pub struct PlacedChunk {
     pub offset: u64,
     /// The chunk.
     pub chunk: ChunkRef,
-}
-
-/// What a ListObjects asks for.
-#[derive(Debug, Clone)]
-pub struct ListObjects<'a> {
-    /// The bucket.
-    pub bucket: &'a Bucket,
-    /// Only keys that begin with this.
-    pub prefix: &'a str,
-    /// Past the prefix, keys are collapsed up to the first of these; empty for no grouping.
-    pub delimiter: &'a str,
-    /// Only keys (and prefixes) after this one.
-    pub start_after: &'a str,
-    /// Keys and prefixes at the most, from 0 to `types::limits::LIST_KEYS_MAX`.
-    pub max_keys: usize,
-}
-
-/// A key in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedObject {
-    /// The key.
-    pub key: String,
-    /// Bytes of the object.
-    pub size: u64,
-    /// Its ETag.
-    pub etag: String,
-    /// Its Last-Modified.
-    pub last_modified_ms: u64,
-    /// As S3 names it.
-    pub storage_class: String,
-    /// Canonical id of the account that owns the object.
-    pub owner: String,
-    /// Name and type of the checksum, if it has one.
-    pub checksum: Option<(String, crate::key::object::ChecksumType)>,
-}
-
-/// A page of a list. Keys and prefixes are in byte order, each list by itself.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ObjectPage {
-    /// Keys.
-    pub objects: Vec<ListedObject>,
-    /// Prefixes.
-    pub common_prefixes: Vec<String>,
-    /// When there is more: the last key or prefix of this page, to be the next `start_after`.
-    pub next: Option<String>,
-}
-
-/// What a ListObjectVersions asks for.
-#[derive(Debug, Clone)]
-pub struct ListVersions<'a> {
-    /// The bucket.
-    pub bucket: &'a Bucket,
-    /// Only keys that begin with this.
-    pub prefix: &'a str,
-    /// As in [`ListObjects`].
-    pub delimiter: &'a str,
-    /// Only keys (and prefixes) after this one.
-    pub key_marker: &'a str,
-    /// With it, the versions of `key_marker` that are older than this one are listed first.
-    pub version_marker: Option<VersionRef>,
-    /// Versions and prefixes at the most, from 0 to `types::limits::LIST_KEYS_MAX`.
-    pub max_keys: usize,
-}
-
-/// A version in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedVersion {
-    /// What is known of it; a delete marker says so.
-    pub record: VersionRecord,
-    /// The key.
-    pub key: String,
-    /// How clients name it.
-    pub version: VersionRef,
-    /// True for the newest version of the key.
-    pub is_latest: bool,
-}
-
-/// A page of versions: by key, the newest first.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct VersionPage {
-    /// Versions and delete markers.
-    pub versions: Vec<ListedVersion>,
-    /// Prefixes.
-    pub common_prefixes: Vec<String>,
-    /// When there is more: the next `key_marker` and `version_marker`.
-    pub next: Option<(String, Option<VersionRef>)>,
-}
-
-/// What a ListMultipartUploads asks for.
-#[derive(Debug, Clone)]
-pub struct ListUploads<'a> {
-    /// The bucket.
-    pub bucket: &'a Bucket,
-    /// Only keys that begin with this.
-    pub prefix: &'a str,
-    /// As in [`ListObjects`].
-    pub delimiter: &'a str,
-    /// Only keys (and prefixes) after this one.
-    pub key_marker: &'a str,
-    /// With it, the later uploads of `key_marker` are listed first.
-    pub upload_marker: Option<UploadId>,
-    /// Uploads and prefixes at the most, from 0 to `types::limits::LIST_KEYS_MAX`.
-    pub max_uploads: usize,
-}
-
-/// An upload in a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ListedUpload {
-    /// The key.
-    pub key: String,
-    /// What is known of it.
-    pub record: UploadRecord,
-}
-
-/// A page of open uploads: by key, then upload id.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct UploadPage {
-    /// Uploads that are neither completed nor aborted.
-    pub uploads: Vec<ListedUpload>,
-    /// Prefixes.
-    pub common_prefixes: Vec<String>,
-    /// When there is more: the next `key_marker` and `upload_marker`.
-    pub next: Option<(String, Option<UploadId>)>,
-}
-
-/// A page of an upload's parts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PartPage {
-    /// The upload.
-    pub upload: UploadRecord,
-    /// Parts by number.
-    pub parts: Vec<crate::key::upload::PartRecord>,
-    /// When there is more: the last number of this page.
-    pub next: Option<u16>,
 }

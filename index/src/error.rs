@@ -1,6 +1,7 @@
 //! How each operation can fail. Every enum ends in [`StoreError`], which says whether to try again;
 //! after `Indeterminate` only with the same operation id.
 
+use crate::api::VersionRef;
 use crate::store::StoreError;
 
 /// Why a bucket was not created.
@@ -69,7 +70,7 @@ pub enum PutObjectError {
 /// Why nothing was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeleteObjectError {
-    /// The version that would be deleted does not have the ETag of the condition.
+    /// The version that would be deleted has not what the condition says.
     #[error("the version to delete does not fit the request's condition")]
     PreconditionFailed,
     /// The bucket was deleted.
@@ -77,6 +78,29 @@ pub enum DeleteObjectError {
     NoSuchBucket,
     /// The operation id is older than outcomes are kept.
     #[error("the delete began too long ago to be committed: begin it anew")]
+    TooOld,
+    /// See [`StoreError`].
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the tags of a version were not changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SetObjectTagsError {
+    /// The key has no current version, or not the version that is named.
+    #[error("the key has no such version")]
+    NoSuchVersion,
+    /// The version that is named is a delete marker.
+    #[error("the version is a delete marker")]
+    IsDeleteMarker {
+        /// The marker.
+        version: VersionRef,
+    },
+    /// The bucket was deleted.
+    #[error("there is no such bucket")]
+    NoSuchBucket,
+    /// The operation id is older than outcomes are kept.
+    #[error("the request began too long ago to be committed: begin it anew")]
     TooOld,
     /// See [`StoreError`].
     #[error(transparent)]

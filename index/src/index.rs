@@ -1,21 +1,22 @@
 //! The index as the other crates see it.
 
+mod buckets;
 mod maintenance;
 
 use crate::api::{
     Bucket, CommittedVersion, CompleteUpload, CopyObject, CreateUpload, DeleteObject, Deleted,
-    ListObjects, ListUploads, ListVersions, ObjectPage, ObjectVersion, PartPage, PlacedChunk,
-    PutObject, PutPart, UploadPage, VersionPage, VersionRef,
+    ListObjects, ListUploads, ListVersions, ObjectPage, ObjectPartPage, ObjectVersion, PartPage,
+    PlacedChunk, PlacedPart, PutObject, PutPart, SetObjectTags, UploadPage, VersionPage,
+    VersionRef,
 };
 use crate::config::IndexConfig;
 use crate::context::Context;
 use crate::engine::memory::MemoryEngine;
 use crate::engine::rocks::{OpenEngineError, RocksEngine, RocksOptions};
 use crate::error::{
-    CompleteUploadError, CopyObjectError, CreateBucketError, CreateUploadError, DeleteBucketError,
-    DeleteObjectError, PutObjectError, PutPartError, UpdateBucketError, UploadError,
+    CompleteUploadError, CopyObjectError, CreateUploadError, DeleteObjectError, PutObjectError,
+    PutPartError, SetObjectTagsError, UploadError,
 };
-use crate::key::bucket::Versioning;
 use crate::key::object::VersionRecord;
 use crate::key::upload::UploadRecord;
 use crate::ops;
@@ -26,7 +27,7 @@ use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
 use types::ids::IdSource;
-use types::{BucketId, Clock, Entropy, ManifestId, OpId, PartitionId, UploadId};
+use types::{Clock, Entropy, ManifestId, OpId, PartitionId, UploadId};
 
 /// Why an index was not opened.
 #[derive(Debug, thiserror::Error)]
@@ -151,70 +152,6 @@ impl Index {
         }
     }
 
-    // ---- buckets
-
-    /// Creates a bucket, private and without versioning. A creation that was interrupted is finished by
-    /// the next call with the same name.
-    ///
-    /// # Errors
-    /// [`CreateBucketError`].
-    pub async fn create_bucket(
-        &self,
-        name: &str,
-        owner: &str,
-    ) -> Result<Bucket, CreateBucketError> {
-        ops::bucket::create(&self.ctx, name, owner).await
-    }
-
-    /// Deletes an empty bucket; its open uploads are aborted. A deletion that was interrupted is finished,
-    /// or undone, by the next call that meets it.
-    ///
-    /// # Errors
-    /// [`DeleteBucketError`].
-    pub async fn delete_bucket(&self, name: &str) -> Result<(), DeleteBucketError> {
-        ops::bucket::delete(&self.ctx, name).await
-    }
-
-    /// The bucket of this name.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn bucket(&self, name: &str) -> Result<Option<Bucket>, StoreError> {
-        ops::bucket::by_name(&self.ctx, name).await
-    }
-
-    /// The bucket with this id in `partition`.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn bucket_by_id(
-        &self,
-        partition: PartitionId,
-        id: BucketId,
-    ) -> Result<Option<Bucket>, StoreError> {
-        ops::bucket::by_id(&self.ctx, partition, id).await
-    }
-
-    /// The buckets of an account, by name.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn list_buckets(&self, owner: &str) -> Result<Vec<Bucket>, StoreError> {
-        ops::bucket::list(&self.ctx, owner).await
-    }
-
-    /// Enables or suspends versioning.
-    ///
-    /// # Errors
-    /// [`UpdateBucketError`].
-    pub async fn set_versioning(
-        &self,
-        bucket: &Bucket,
-        versioning: Versioning,
-    ) -> Result<Bucket, UpdateBucketError> {
-        ops::bucket::set_versioning(&self.ctx, bucket, versioning).await
-    }
-
     // ---- objects
 
     /// An id for a manifest to be written in `bucket`.
@@ -300,6 +237,44 @@ impl Index {
         copy: CopyObject<'_>,
     ) -> Result<CommittedVersion, CopyObjectError> {
         ops::copy::copy_object(&self.ctx, copy).await
+    }
+
+    /// Replaces the tags of the current version, or of the one named. Last-Modified, ETag and the order of the
+    /// versions stay as they are. Returns which version it was.
+    ///
+    /// # Errors
+    /// [`SetObjectTagsError`]. After `Indeterminate` the same call with the same `op_id` gives the outcome.
+    pub async fn set_object_tags(
+        &self,
+        set: SetObjectTags<'_>,
+    ) -> Result<VersionRef, SetObjectTagsError> {
+        ops::tags::set(&self.ctx, set).await
+    }
+
+    /// Parts of a version that a multipart upload made: numbers above `after`, `max` parts at the most. None
+    /// for an object that was put whole.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn object_parts(
+        &self,
+        record: &VersionRecord,
+        after: u16,
+        max: usize,
+    ) -> Result<ObjectPartPage, StoreError> {
+        ops::parts::list(&self.ctx, record, after, max).await
+    }
+
+    /// The part of a version with this number, if the version was made of parts and has it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn object_part(
+        &self,
+        record: &VersionRecord,
+        number: u16,
+    ) -> Result<Option<PlacedPart>, StoreError> {
+        ops::parts::find(&self.ctx, record, number).await
     }
 
     /// A page of current versions.

@@ -46,6 +46,8 @@ pub mod kind {
     pub const PARTITION_STATE: u8 = b'a';
     /// [`super::Key::BucketState`]
     pub const BUCKET_STATE: u8 = b'b';
+    /// [`super::Key::BucketConfig`]
+    pub const BUCKET_CONFIG: u8 = b'j';
     /// [`super::Key::Current`]
     pub const CURRENT: u8 = b'c';
     /// [`super::Key::BucketCounter`]
@@ -95,6 +97,14 @@ pub enum Key {
     BucketState {
         /// The bucket.
         bucket: BucketId,
+    },
+    /// `bucket j name`: one of the bucket's configurations (`tagging`, ...), apart from `b/` so that a change
+    /// of one fails no object batch. From the call that sets it until one removes it, or DeleteBucket.
+    BucketConfig {
+        /// The bucket.
+        bucket: BucketId,
+        /// Which configuration, as S3 names its sub-resource.
+        name: String,
     },
     /// `bucket c key`: the current version with its list fields, metadata and manifest; absent under a
     /// delete marker. Replaced by each PUT, removed by a DELETE.
@@ -287,7 +297,9 @@ impl Key {
                 out.extend_from_slice(&pg.0.to_be_bytes());
                 out.extend_from_slice(&chunk.to_bytes());
             }
-            Self::BucketName { name } | Self::SchedulerState { name } => {
+            Self::BucketName { name }
+            | Self::BucketConfig { name, .. }
+            | Self::SchedulerState { name } => {
                 out.extend_from_slice(name.as_bytes());
             }
             Self::PlacementGroup { cluster, pg } => {
@@ -301,6 +313,7 @@ impl Key {
     fn header(&self) -> (BucketId, u8) {
         match self {
             Self::BucketState { bucket } => (*bucket, kind::BUCKET_STATE),
+            Self::BucketConfig { bucket, .. } => (*bucket, kind::BUCKET_CONFIG),
             Self::Current { bucket, .. } => (*bucket, kind::CURRENT),
             Self::Head { bucket, .. } => (*bucket, kind::HEAD),
             Self::Version { bucket, .. } => (*bucket, kind::VERSION),

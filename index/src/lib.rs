@@ -40,15 +40,17 @@ pub mod partition;
 pub mod store;
 
 pub use api::{
-    Bucket, CommittedVersion, CompleteUpload, CopyMeta, CopyObject, CopySource, CreateUpload,
-    DeleteObject, Deleted, ListObjects, ListUploads, ListVersions, ListedObject, ListedUpload,
-    ListedVersion, NewBody, ObjectMeta, ObjectPage, ObjectVersion, PartPage, PlacedChunk,
-    PutObject, PutPart, UploadPage, VersionPage, VersionRef, WriteCondition,
+    Bucket, BucketPage, CommittedVersion, CompleteUpload, CopyMeta, CopyObject, CopySource,
+    CreateUpload, DeleteCondition, DeleteObject, Deleted, ListBuckets, ListObjects, ListUploads,
+    ListVersions, ListedObject, ListedUpload, ListedVersion, NewBody, ObjectMeta, ObjectPage,
+    ObjectPartPage, ObjectVersion, PartPage, PlacedChunk, PlacedPart, PutObject, PutPart,
+    SetObjectTags, UploadPage, VersionPage, VersionRef, WriteCondition,
 };
 pub use config::IndexConfig;
 pub use error::{
     CompleteUploadError, CopyObjectError, CreateBucketError, CreateUploadError, DeleteBucketError,
-    DeleteObjectError, PutObjectError, PutPartError, ReplaceError, UpdateBucketError, UploadError,
+    DeleteObjectError, PutObjectError, PutPartError, ReplaceError, SetObjectTagsError,
+    UpdateBucketError, UploadError,
 };
 pub use index::{Index, OpenIndexError};
 pub use key::bucket::Versioning;

@@ -1,5 +1,6 @@
-//! Lists: pages of keys, versions, uploads and parts, in the order of the keys' bytes.
+//! Lists: pages of buckets, keys, versions, uploads and parts, in the order of the keys' bytes.
 
+pub(crate) mod buckets;
 pub(crate) mod objects;
 pub(crate) mod uploads;
 pub(crate) mod versions;

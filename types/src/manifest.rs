@@ -74,8 +74,11 @@ record! {
         /// Offset in the object of the page's first byte.
         1 => offset: u64,
         2 => chunks: Vec<ChunkRef>,
-        /// The parts that begin in this page.
+        /// The parts that begin in this page, or at its end.
         3 => parts: Vec<PartEntry>,
+        /// Offset in the object of the first of `parts`. (Pages after the first that were written before this
+        /// field was hold 0, and there it is the sum of the lengths of all parts before.)
+        4 => parts_offset: u64,
     }
 }
 

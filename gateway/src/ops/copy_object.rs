@@ -100,6 +100,7 @@ impl Copy {
                 bucket: &self.destination.bucket,
                 key: &self.key,
                 meta: self.meta(&record),
+                checksum: None,
                 condition: self.condition.clone(),
                 op_id,
             };

@@ -5,7 +5,7 @@ use super::{OpResult, version};
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::precondition;
-use index::{DeleteObject, Deleted, VersionRef, WriteCondition};
+use index::{DeleteCondition, DeleteObject, Deleted, VersionRef, WriteCondition};
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 use std::sync::Arc;
@@ -29,7 +29,14 @@ pub async fn run(
             "conditions on time or size"
         )));
     }
-    let condition = precondition::of_write(input.if_match.as_ref(), None)?;
+    let etag = match precondition::of_write(input.if_match.as_ref(), None)? {
+        WriteCondition::IfMatch(etag) => Some(etag),
+        WriteCondition::None | WriteCondition::IfNoneMatch => None,
+    };
+    let condition = DeleteCondition {
+        etag,
+        ..Default::default()
+    };
     let deleted = delete(&context, &owned.bucket, (&input.key, target), condition).await?;
     Ok(S3Response::new(DeleteObjectOutput {
         delete_marker: deleted.delete_marker.then_some(true),
@@ -44,7 +51,7 @@ pub(super) async fn delete(
     context: &Context,
     bucket: &index::Bucket,
     (key, version): (&str, Option<VersionRef>),
-    condition: WriteCondition,
+    condition: DeleteCondition,
 ) -> Result<Deleted, ApiError> {
     let delete = DeleteObject {
         bucket,

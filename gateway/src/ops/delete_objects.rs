@@ -5,7 +5,7 @@ use super::{OpResult, object_body};
 use crate::context::Context;
 use crate::error::ApiError;
 use futures::stream::{self, StreamExt};
-use index::WriteCondition;
+use index::DeleteCondition;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 use std::sync::Arc;
@@ -78,9 +78,9 @@ async fn delete_one(
             "conditions on time or size"
         )));
     }
-    let condition = match &object.e_tag {
-        None => WriteCondition::None,
-        Some(etag) => WriteCondition::IfMatch(etag.value().to_owned()),
+    let condition = DeleteCondition {
+        etag: object.e_tag.as_ref().map(|etag| etag.value().to_owned()),
+        ..Default::default()
     };
     delete(context, bucket, (&object.key, None), condition).await?;
     Ok(())

@@ -12,7 +12,7 @@ use crate::ops::scan::{Walk, walk};
 use crate::owner::PartitionOwner;
 use crate::store::StoreError;
 use bytes::Bytes;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use types::{BucketId, ManifestId, ManifestPage, PartitionId, UploadId, VersionId};
 
 /// Records read at a time.
@@ -28,6 +28,8 @@ pub struct PartitionImage {
     pub partition: PartitionId,
     /// `b/`
     pub buckets: BTreeMap<BucketId, BucketState>,
+    /// `j/`, by name.
+    pub configs: BTreeSet<(BucketId, String)>,
     /// `c/`
     pub current: BTreeMap<ObjectKey, VersionRecord>,
     /// `h/`
@@ -61,8 +63,9 @@ impl PartitionImage {
 }
 
 /// The bucket record kinds that an image holds.
-const KINDS: [u8; 9] = [
+const KINDS: [u8; 10] = [
     kind::BUCKET_STATE,
+    kind::BUCKET_CONFIG,
     kind::CURRENT,
     kind::HEAD,
     kind::VERSION,
@@ -110,6 +113,9 @@ fn add(image: &mut PartitionImage, encoded: &[u8], value: Bytes) -> Result<(), S
     match decode_key(encoded)? {
         Key::BucketState { bucket } => {
             image.buckets.insert(bucket, decode(encoded, value)?);
+        }
+        Key::BucketConfig { bucket, name } => {
+            image.configs.insert((bucket, name));
         }
         Key::Current { bucket, key } => {
             image.current.insert((bucket, key), decode(encoded, value)?);

@@ -72,15 +72,16 @@ pub fn all(images: &[PartitionImage]) -> Vec<Violation> {
     violations
 }
 
-/// No version or head is in a bucket that was removed.
+/// No version, head or configuration is in a bucket that was removed.
 fn records_have_a_bucket(image: &PartitionImage) -> Vec<String> {
     let keys = image
         .current
         .keys()
         .chain(image.heads.keys())
-        .chain(image.versions.keys());
+        .chain(image.versions.keys())
+        .chain(&image.configs);
     keys.filter(|(bucket, _)| !image.buckets.contains_key(bucket))
-        .map(|(bucket, key)| format!("bucket {bucket} has no state but key {key:?}"))
+        .map(|(bucket, key)| format!("bucket {bucket} has no state but {key:?}"))
         .collect()
 }
 

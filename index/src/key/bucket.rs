@@ -1,6 +1,7 @@
 //! What is known of a bucket: its name in the root, its state in its own partition.
 
 use bytes::Bytes;
+use std::collections::BTreeMap;
 use types::record;
 use types::wire::{DecodeError, Field};
 use types::{BucketId, PartitionId, RegionId};
@@ -85,6 +86,13 @@ record! {
         3 => created_ms: u64,
         4 => phase: BucketPhase,
         5 => versioning: Versioning,
+    }
+}
+
+record! {
+    /// The tags of a bucket, as its configuration `tagging` (`j/`) keeps them.
+    pub struct BucketTags {
+        1 => tags: BTreeMap<String, String>,
     }
 }
 

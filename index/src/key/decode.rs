@@ -47,6 +47,10 @@ impl Key {
 fn take_bucket_record(bucket: BucketId, letter: u8, rest: &mut &[u8]) -> Result<Key, &'static str> {
     Ok(match letter {
         kind::BUCKET_STATE => Key::BucketState { bucket },
+        kind::BUCKET_CONFIG => Key::BucketConfig {
+            bucket,
+            name: take_rest(rest)?,
+        },
         kind::CURRENT => Key::Current {
             bucket,
             key: take_text(rest)?,

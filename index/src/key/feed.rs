@@ -31,6 +31,8 @@ ordinal! {
         BucketChanged = 9,
         /// The bucket was removed.
         BucketRemoved = 10,
+        /// The tags of a version were changed; it keeps its place, its ETag and its Last-Modified.
+        TagsChanged = 11,
     }
 }
 

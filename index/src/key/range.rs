@@ -111,6 +111,12 @@ impl Key {
         KeyRange::of_kind(bucket, kind::VERSION, &terminated(key))
     }
 
+    /// Configurations (`j`) of a bucket.
+    #[must_use]
+    pub fn configs_range(bucket: BucketId) -> KeyRange {
+        KeyRange::of_kind(bucket, kind::BUCKET_CONFIG, &[])
+    }
+
     /// Uploads (`m`) of a bucket whose S3 keys begin with `prefix`.
     #[must_use]
     pub fn uploads_range(bucket: BucketId, prefix: &str) -> KeyRange {
@@ -174,10 +180,11 @@ impl Key {
         KeyRange::of_kind(PARTITION_RECORDS, kind::BUCKET_NAME, prefix.as_bytes())
     }
 
-    /// The buckets (`w`) of an account, by name.
+    /// The buckets (`w`) of an account whose names begin with `prefix`, by name.
     #[must_use]
-    pub fn owned_buckets_range(owner: &str) -> KeyRange {
-        KeyRange::of_kind(PARTITION_RECORDS, kind::OWNED_BUCKET, &terminated(owner))
+    pub fn owned_buckets_range(owner: &str, prefix: &str) -> KeyRange {
+        let rest = [&terminated(owner), prefix.as_bytes()].concat();
+        KeyRange::of_kind(PARTITION_RECORDS, kind::OWNED_BUCKET, &rest)
     }
 
     /// Missing shards (`e`) of all groups.

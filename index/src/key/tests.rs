@@ -32,6 +32,13 @@ fn golden_of_objects() -> Vec<(Key, &'static str)> {
     vec![
         (Key::BucketState { bucket }, "000000000000002a62"),
         (
+            Key::BucketConfig {
+                bucket,
+                name: "tagging".to_owned(),
+            },
+            "000000000000002a6a74616767696e67",
+        ),
+        (
             Key::Current { bucket, key: key() },
             "000000000000002a636100ff2f620001",
         ),
@@ -159,6 +166,7 @@ fn every_cut_and_every_extra_byte_is_an_error() {
             let is_other = match Key::decode(&bytes[..length]) {
                 Ok(
                     Key::BucketName { .. }
+                    | Key::BucketConfig { .. }
                     | Key::OwnedBucket { .. }
                     | Key::SchedulerState { .. }
                     | Key::Shared { .. },

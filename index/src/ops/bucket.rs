@@ -8,6 +8,7 @@
 //! ```
 //! Everything that changes a name or closes its bucket holds the latch of the name.
 
+use super::bucket_config;
 use super::draft::{Draft, Drafted, Loaded, corrupt, decode_key, load, records};
 use crate::api::Bucket;
 use crate::context::{ATTEMPTS, Context, contended};
@@ -31,11 +32,11 @@ fn name_key(name: &str) -> Key {
     }
 }
 
-fn state_key(bucket: BucketId) -> Key {
+pub(crate) fn state_key(bucket: BucketId) -> Key {
     Key::BucketState { bucket }
 }
 
-fn event(kind: EventKind, bucket: BucketId) -> FeedEvent {
+pub(crate) fn event(kind: EventKind, bucket: BucketId) -> FeedEvent {
     FeedEvent {
         kind,
         bucket,
@@ -76,24 +77,6 @@ pub(crate) async fn by_id(
 ) -> Result<Option<Bucket>, StoreError> {
     let state = load(ctx.owner(partition)?, &state_key(id)).await?;
     Ok(state.map(|state| bucket_of(ctx, (partition, id), state)))
-}
-
-pub(crate) async fn list(ctx: &Context, owner: &str) -> Result<Vec<Bucket>, StoreError> {
-    let mut range = Key::owned_buckets_range(owner);
-    let mut buckets = Vec::new();
-    loop {
-        let page = ctx.control().scan(range.clone().page(1000, None)).await?;
-        let more = page.more;
-        for (key, _) in records::<bool>(page)? {
-            if let Key::OwnedBucket { name, .. } = decode_key(&key)? {
-                buckets.extend(by_name(ctx, &name).await?);
-            }
-            range = range.after(&key);
-        }
-        if !more {
-            return Ok(buckets);
-        }
-    }
 }
 
 /// Takes the name, then writes the state, then makes the name active.
@@ -157,7 +140,7 @@ async fn take_name(ctx: &Context, name: &str, owner: &str) -> Result<(), StoreEr
     Ok(())
 }
 
-fn owned_key(owner: &str, name: &str) -> Key {
+pub(crate) fn owned_key(owner: &str, name: &str) -> Key {
     Key::OwnedBucket {
         owner: owner.to_owned(),
         name: name.to_owned(),
@@ -338,6 +321,7 @@ async fn finish_deletion(
         let mut draft = Draft::default();
         draft.expect(&state_key(id), Some(state.seq));
         draft.delete(&state_key(id));
+        bucket_config::delete_all(owner, &mut draft, id).await?;
         draft.tell(&event(EventKind::BucketRemoved, id));
         committed(draft.commit(owner).await?)?;
     }

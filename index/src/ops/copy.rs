@@ -110,7 +110,7 @@ fn record_of_copy(copy: &CopyObject<'_>, manifest: Manifest) -> VersionRecord {
         encryption: source.encryption.clone(),
         compression: source.compression.clone(),
         etag: source.etag.clone(),
-        checksum: source.checksum.clone(),
+        checksum: copy.checksum.clone().or_else(|| source.checksum.clone()),
         parts: source.parts,
         manifest,
         ..said

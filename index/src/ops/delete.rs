@@ -5,7 +5,7 @@ use super::draft::{Draft, Drafted, Loaded, load, outcome_of};
 use super::put::{Attempt, event_of, matches_etag, outcome_for, replaced_null};
 use super::read::find_version;
 use super::versions::{self, KeyState};
-use crate::api::{DeleteObject, Deleted, VersionRef, WriteCondition};
+use crate::api::{DeleteCondition, DeleteObject, Deleted, VersionRef};
 use crate::context::{ATTEMPTS, Context, contended};
 use crate::error::DeleteObjectError;
 use crate::key::Key;
@@ -82,19 +82,27 @@ async fn attempt(
     }
 }
 
-/// A version that is not there is no failure: the client wanted it gone.
 fn check_condition(
-    condition: &WriteCondition,
+    condition: &DeleteCondition,
     target: Option<&VersionRecord>,
 ) -> Result<(), DeleteObjectError> {
-    match (condition, target) {
-        (WriteCondition::IfMatch(etag), Some(target)) if !matches_etag(etag, target) => {
-            Err(DeleteObjectError::PreconditionFailed)
-        }
-        (WriteCondition::None | WriteCondition::IfNoneMatch | WriteCondition::IfMatch(_), _) => {
-            Ok(())
-        }
+    if target.is_none_or(|target| fits(condition, target)) {
+        Ok(())
+    } else {
+        Err(DeleteObjectError::PreconditionFailed)
     }
+}
+
+fn fits(condition: &DeleteCondition, target: &VersionRecord) -> bool {
+    let DeleteCondition {
+        etag,
+        last_modified_s,
+        size,
+    } = condition;
+    let target_s = i64::try_from(target.last_modified_ms() / 1000).unwrap_or(i64::MAX);
+    etag.as_ref().is_none_or(|etag| matches_etag(etag, target))
+        && last_modified_s.is_none_or(|wanted_s| wanted_s == target_s)
+        && size.is_none_or(|size| size == target.plain_length)
 }
 
 async fn draft_marker(

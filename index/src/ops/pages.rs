@@ -99,6 +99,9 @@ impl<'a> PageWriter<'a> {
         if self.open.parts.len() == MANIFEST_PAGE_PARTS {
             self.close_page().await?;
         }
+        if self.open.parts.is_empty() {
+            self.open.parts_offset = self.length;
+        }
         self.open.parts.push(part);
         Ok(())
     }

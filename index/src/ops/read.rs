@@ -1,6 +1,6 @@
 //! Reading versions and their bytes' whereabouts.
 
-use super::draft::{corrupt, decode, load, records};
+use super::draft::{corrupt, load, records};
 use super::versions::KeyState;
 use crate::api::{Bucket, ObjectVersion, PlacedChunk, VersionRef};
 use crate::context::{ATTEMPTS, Context, contended};
@@ -10,7 +10,7 @@ use crate::owner::PartitionOwner;
 use crate::store::StoreError;
 use bytes::Bytes;
 use std::ops::Range;
-use types::{BucketId, ManifestPage, Order, VersionId};
+use types::{BucketId, Manifest, ManifestPage, Order, VersionId};
 
 /// The current version of a key, or the one that `version` names.
 pub(crate) async fn get_object(
@@ -157,23 +157,31 @@ pub(crate) async fn resolve_chunks(
         .enumerate()
         .skip(first.saturating_sub(1));
     for (page, _) in pages.take_while(|(_, offset)| **offset < range.end) {
-        let page = u32::try_from(page).expect("pages are counted in a version record");
-        let key = Key::ManifestPage {
-            bucket: manifest.home,
-            manifest: manifest.id,
-            page,
-        }
-        .encode();
-        let Some(value) = owner.get(&key).await? else {
-            return Err(corrupt(
-                &key,
-                "a page that its version counts is absent".to_owned(),
-            ));
-        };
-        let page: ManifestPage = decode(&key, value.value)?;
+        let page = load_page(owner, manifest, page).await?;
         select(&mut found, page.offset, &page.chunks, &range);
     }
     Ok(found)
+}
+
+/// Page number `page` of a manifest whose pages `owner` has.
+pub(crate) async fn load_page(
+    owner: &PartitionOwner,
+    manifest: &Manifest,
+    page: usize,
+) -> Result<ManifestPage, StoreError> {
+    let key = Key::ManifestPage {
+        bucket: manifest.home,
+        manifest: manifest.id,
+        page: u32::try_from(page).expect("pages are counted in a version record"),
+    };
+    let found = load(owner, &key).await?;
+    let absent = || {
+        corrupt(
+            &key.encode(),
+            "a page that its version counts is absent".to_owned(),
+        )
+    };
+    Ok(found.ok_or_else(absent)?.record)
 }
 
 /// Adds those of `chunks`, which begin at `offset`, that hold bytes of `range`.

@@ -180,6 +180,7 @@ async fn copy(
         bucket: to,
         key: "copy",
         meta,
+        checksum: None,
         condition,
         op_id,
     };
@@ -224,6 +225,7 @@ async fn interrupted_copy(
             bucket: from,
             key,
             meta,
+            checksum: None,
             condition,
             op_id,
         };

@@ -194,10 +194,11 @@ async fn what_is_gone_is_not_listed() {
             world.put_part(place, 1, part, world.op()).await.unwrap();
             let parts = [(1, "part".to_owned())];
             world
-                .complete(place, &parts, condition.clone(), op_id)
+                .complete(place, &parts, condition, op_id)
                 .await
                 .unwrap();
             let (bucket, version, op_id) = (&bucket, None, world.op());
+            let condition = index::DeleteCondition::default();
             let delete = index::DeleteObject {
                 bucket,
                 key,

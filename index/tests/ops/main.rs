@@ -6,13 +6,17 @@
     reason = "a test that meets an error has failed; clippy exempts only functions marked as tests"
 )]
 
+mod buckets;
 mod control;
+mod deletes;
 mod faulty;
 mod interrupted;
 mod lists;
 mod model;
+mod parts;
 mod races;
 mod reclaim;
 mod sequences;
+mod tags;
 mod uploads;
 mod world;

@@ -1,7 +1,9 @@
 //! Tasks that race for the same key: exactly one winner, and every version whole.
 
 use crate::world::World;
-use index::{DeleteObject, PutObjectError, VersionRef, Versioning, WriteCondition};
+use index::{
+    DeleteCondition, DeleteObject, PutObjectError, VersionRef, Versioning, WriteCondition,
+};
 use tokio::task::JoinSet;
 
 const WRITERS: usize = 32;
@@ -106,7 +108,7 @@ async fn nothing_breaks_when_everything_happens_at_once() {
                     0 | 1 => made.push(world.put_simply(&bucket, key, round % 3).await.version),
                     2 | 3 => {
                         let version = if round % 2 == 0 { made.pop() } else { None };
-                        let (condition, op_id) = (WriteCondition::None, world.op());
+                        let (condition, op_id) = (DeleteCondition::default(), world.op());
                         let bucket = &bucket;
                         let delete = DeleteObject {
                             bucket,

@@ -2,7 +2,8 @@
 
 use crate::world::World;
 use index::{
-    Bucket, CopyMeta, CopyObject, CopySource, DeleteObject, NewBody, PutObjectError, WriteCondition,
+    Bucket, CopyMeta, CopyObject, CopySource, DeleteCondition, DeleteObject, NewBody,
+    PutObjectError, WriteCondition,
 };
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,6 +28,7 @@ async fn copy(world: &World, (from, key): (&Bucket, &str), (to, to_key): (&Bucke
             account: "alice".to_owned(),
             storage_class: String::new(),
         },
+        checksum: None,
         condition: WriteCondition::None,
         op_id: world.op(),
     };
@@ -34,7 +36,7 @@ async fn copy(world: &World, (from, key): (&Bucket, &str), (to, to_key): (&Bucke
 }
 
 async fn delete(world: &World, bucket: &Bucket, key: &str) {
-    let (version, condition, op_id) = (None, WriteCondition::None, world.op());
+    let (version, condition, op_id) = (None, DeleteCondition::default(), world.op());
     let delete = DeleteObject {
         bucket,
         key,

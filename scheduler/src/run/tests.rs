@@ -12,7 +12,9 @@ use crate::worker::{Step, Worker};
 use bytes::Bytes;
 use chunkstore::testing::{ClusterShape, MemoryCluster};
 use chunkstore::{WriteTarget, Written};
-use index::{Bucket, DeleteObject, Index, NewBody, ObjectMeta, PutObject, WriteCondition};
+use index::{
+    Bucket, DeleteCondition, DeleteObject, Index, NewBody, ObjectMeta, PutObject, WriteCondition,
+};
 use std::sync::Arc;
 use std::time::Duration;
 use types::entropy::SeededEntropy;
@@ -98,7 +100,7 @@ impl Bench {
     }
 
     async fn delete(&self, key: &str) {
-        let (condition, op_id) = (WriteCondition::None, self.index.new_op_id());
+        let (condition, op_id) = (DeleteCondition::default(), self.index.new_op_id());
         let delete = DeleteObject {
             bucket: &self.bucket,
             key,

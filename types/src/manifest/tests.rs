@@ -51,6 +51,33 @@ const GOLDEN: &str = concat!(
 );
 
 #[test]
+fn bytes_of_a_page_are_pinned() {
+    let hex = |page: &ManifestPage| -> String {
+        let bytes = page.encode();
+        assert_eq!(
+            ManifestPage::decode(bytes.clone().into()).as_ref(),
+            Ok(page)
+        );
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    };
+    let first = ManifestPage {
+        offset: 300,
+        parts: vec![PartEntry {
+            number: 7,
+            length: 5,
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    assert_eq!(hex(&first), "0102ac02030706010107020105");
+    let later = ManifestPage {
+        parts_offset: 301,
+        ..first
+    };
+    assert_eq!(hex(&later), "0102ac020307060101070201050402ad02");
+}
+
+#[test]
 fn a_slice_knows_the_length_of_its_chunk() {
     let whole = ChunkRef {
         length: 10,

@@ -32,6 +32,13 @@ fn records_have_their_golden_bytes() {
         "0101070205616c696365030102040680d095ffbc31050101060102070103",
     );
     golden::check(
+        &BucketTags {
+            tags: [("team".to_owned(), "a".to_owned())].into(),
+            ..Default::default()
+        },
+        "0107047465616d0161",
+    );
+    golden::check(
         &Counter {
             last: 300,
             ..Default::default()

@@ -41,3 +41,29 @@ fn an_event_has_its_golden_bytes() {
          000000550b0102",
     );
 }
+
+/// Kinds are persisted: one that is given another byte tells consumers of the feed something else.
+#[test]
+fn kinds_keep_their_bytes() {
+    let kinds = [
+        EventKind::Internal,
+        EventKind::Put,
+        EventKind::Copy,
+        EventKind::Complete,
+        EventKind::MarkerCreated,
+        EventKind::Deleted,
+        EventKind::UploadCreated,
+        EventKind::PartPut,
+        EventKind::UploadAborted,
+        EventKind::BucketChanged,
+        EventKind::BucketRemoved,
+        EventKind::TagsChanged,
+    ];
+    for (byte, kind) in (0_u8..).zip(kinds) {
+        assert_eq!(EventKind::take(Bytes::from(vec![byte])), Ok(kind));
+        let mut bytes = Vec::new();
+        kind.put(&mut bytes);
+        assert_eq!(bytes, [byte]);
+    }
+    assert!(EventKind::take(Bytes::from_static(&[12])).is_err());
+}

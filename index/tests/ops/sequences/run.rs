@@ -7,8 +7,8 @@ use crate::model::{Body, ModelBucket, Version};
 use crate::world::{World, etag_of, said};
 use index::{
     Bucket, CommittedVersion, CompleteUploadError, CopyMeta, CopyObject, CopyObjectError,
-    CopySource, DeleteBucketError, DeleteObject, DeleteObjectError, PutObjectError, PutPartError,
-    UploadError, VersionRef, Versioning, WriteCondition,
+    CopySource, DeleteBucketError, DeleteCondition, DeleteObject, DeleteObjectError,
+    PutObjectError, PutPartError, UploadError, VersionRef, Versioning, WriteCondition,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -195,11 +195,13 @@ impl Run {
             Some(version) => model.find(key, version),
         };
         let condition = match when {
-            When::Always | When::Absent => WriteCondition::None,
-            When::Matches => {
-                WriteCondition::IfMatch(target.map_or("x".into(), |target| target.etag.clone()))
-            }
-            When::Differs => WriteCondition::IfMatch("other".to_owned()),
+            When::Always | When::Absent => None,
+            When::Matches => Some(target.map_or("x".into(), |target| target.etag.clone())),
+            When::Differs => Some("other".to_owned()),
+        };
+        let condition = DeleteCondition {
+            etag: condition,
+            ..Default::default()
         };
         let fails = matches!(when, When::Differs) && target.is_some();
         let delete = || {
@@ -257,6 +259,7 @@ impl Run {
                 bucket: &self.buckets[to_bucket],
                 key: to_key,
                 meta: CopyMeta::Replace(said("copied")),
+                checksum: None,
                 condition: condition.clone(),
                 op_id,
             })
