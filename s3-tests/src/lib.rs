@@ -1,6 +1,8 @@
 //! Exchanges with real S3 clients over the wire. This crate holds those of the AWS SDK for Rust, under
-//! `tests/`; those of the clients that are programs or Python libraries lie under `clients/`.
+//! `tests/`; those of the clients that are programs or Python libraries lie under `clients/`. It also
+//! judges histories of concurrent requests, for the tests that record them.
 
+pub mod history;
 mod target;
 
 pub use target::Target;
