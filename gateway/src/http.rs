@@ -8,6 +8,7 @@
 //!
 //! The server filters s3s's own log with [`S3S_LOG_DIRECTIVE`].
 
+mod date;
 mod io;
 mod payload;
 mod refusal;
@@ -154,7 +155,9 @@ impl S3Front {
         let level = route::level(parts, &config.hosts);
         route::refuse_unknown(&parts.method, level, &query)?;
         signed::drop_empty_authorization(parts);
+        date::settle(parts);
         let seed = signed::check(parts, &query, &config.regions)?;
+        date::require(parts)?;
         let spec = payload::spec(&parts.headers, seed)?;
         if route::is_upload(parts, level, &query) {
             payload::require_length(&spec)?;

@@ -62,6 +62,22 @@ async fn a_name_is_taken_once() {
 }
 
 #[tokio::test]
+async fn in_us_east_1_its_owner_may_make_a_bucket_again() {
+    let config = gateway::config::GatewayConfig {
+        region: "us-east-1".to_owned(),
+        ..small_config()
+    };
+    let server = Server::with(config, None);
+    server.make_bucket().await;
+    assert_eq!(server.send(put("/bucket/key").body("x")).await.status, 200);
+    let again = server.send(put("/bucket")).await;
+    assert_eq!((again.status, again.header("location")), (200, "/bucket"));
+    assert_eq!(server.send(get("/bucket/key")).await.text(), "x");
+    let others = server.send(put("/bucket").by(Who::Bob)).await;
+    assert_eq!(others.refusal(), (409, "BucketAlreadyExists".into()));
+}
+
+#[tokio::test]
 async fn a_bucket_with_an_object_stays() {
     let server = Server::with_bucket().await;
     assert_eq!(server.send(put("/bucket/key").body("x")).await.status, 200);

@@ -278,6 +278,8 @@ pub struct Call {
     pub unsigned_headers: Vec<(String, String)>,
     /// Named as signed, yet neither sent nor part of what is signed.
     pub phantom_header: Option<&'static str>,
+    /// Sent and signed as `date`, in place of `x-amz-date`.
+    pub date_header: Option<String>,
     pub content_sha256: String,
     pub region: String,
     pub anonymous: bool,
@@ -354,6 +356,7 @@ impl Call {
             headers: Vec::new(),
             unsigned_headers: Vec::new(),
             phantom_header: None,
+            date_header: None,
             content_sha256: UNSIGNED.into(),
             region: REGION.into(),
             anonymous: false,
@@ -400,7 +403,7 @@ impl Call {
         let mut headers = self.headers.clone();
         headers.push(("host".into(), self.host.clone()));
         headers.push(("x-amz-content-sha256".into(), self.content_sha256.clone()));
-        headers.push(("x-amz-date".into(), date.into()));
+        headers.push(self.date_line(date));
         headers.sort();
         let lines: String = headers
             .iter()
@@ -436,6 +439,14 @@ impl Call {
         (authorization, chain)
     }
 
+    /// The header that says when the call is signed, and what it says.
+    fn date_line(&self, date: &str) -> (String, String) {
+        match &self.date_header {
+            Some(value) => ("date".into(), value.clone()),
+            None => ("x-amz-date".into(), date.into()),
+        }
+    }
+
     fn query_string(&self) -> String {
         let mut pairs: Vec<String> = self
             .query
@@ -446,11 +457,12 @@ impl Call {
         pairs.join("&")
     }
 
-    fn wire_at(&self, date: &str) -> Vec<u8> {
+    pub fn wire_at(&self, date: &str) -> Vec<u8> {
         let query = self.query_string();
         let mark = if query.is_empty() { "" } else { "?" };
         let mut head = format!("{} {}{mark}{query} HTTP/1.1\r\n", self.method, self.path);
-        head += &format!("host: {}\r\nx-amz-date: {date}\r\n", self.host);
+        let (date_name, date_value) = self.date_line(date);
+        head += &format!("host: {}\r\n{date_name}: {date_value}\r\n", self.host);
         head += &format!("x-amz-content-sha256: {}\r\n", self.content_sha256);
         if !self.anonymous {
             head += &format!("authorization: {}\r\n", self.sign(date).0);

@@ -95,6 +95,37 @@ async fn signatures_must_cover_what_they_name_and_all_that_counts() {
     assert_eq!(server.seen.lock().calls.len(), 1);
 }
 
+/// A time of `x-amz-date` in the form of HTTP.
+fn http_date(basic: &str) -> String {
+    use time::macros::format_description;
+    let from = format_description!("[year][month][day]T[hour][minute][second]Z");
+    let into = format_description!(
+        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
+    );
+    let date = time::PrimitiveDateTime::parse(basic, from).unwrap();
+    date.format(into).unwrap()
+}
+
+#[tokio::test]
+async fn a_date_header_says_when_a_request_was_signed() {
+    let server = Server::start().await;
+    let date = now();
+    let mut call = Call::put("/bucket/key", b"x");
+    for value in [http_date(&date), date.clone()] {
+        call.date_header = Some(value);
+        server.raw(&call.wire_at(&date)).await.expect(200, "");
+    }
+    call.date_header = Some(http_date("20130524T000000Z"));
+    let moved = server.raw(&call.wire_at(&date)).await;
+    moved.expect(403, "SignatureDoesNotMatch");
+    for invalid in ["", "yesterday", "20130524", "20131324T000000Z"] {
+        call.date_header = Some(invalid.into());
+        let answer = server.raw(&call.wire_at(&date)).await;
+        answer.expect(403, "AccessDenied");
+    }
+    assert_eq!(server.seen.lock().calls.len(), 2);
+}
+
 #[tokio::test]
 async fn wrong_signers_are_refused() {
     let server = Server::start().await;
