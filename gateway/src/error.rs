@@ -5,6 +5,8 @@
 
 mod table;
 
+pub(crate) use table::too_old;
+
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use s3s::{S3Error, S3ErrorCode};
 use std::borrow::Cow;
@@ -202,6 +204,13 @@ pub fn no_such_bucket() -> ApiError {
 pub fn no_such_key() -> ApiError {
     let message = "The specified key does not exist.";
     ApiError::new(StatusCode::NOT_FOUND, "NoSuchKey", message)
+}
+
+/// 404 NoSuchVersion.
+#[must_use]
+pub fn no_such_version() -> ApiError {
+    let message = "The specified version does not exist.";
+    ApiError::new(StatusCode::NOT_FOUND, "NoSuchVersion", message)
 }
 
 /// 404 NoSuchUpload.

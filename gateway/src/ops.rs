@@ -2,6 +2,7 @@
 
 pub mod abort_upload;
 pub mod acl;
+pub mod bucket_tagging;
 pub mod complete_upload;
 pub mod copy_object;
 pub mod create_bucket;
@@ -18,6 +19,7 @@ pub mod list_objects;
 pub mod list_objects_v2;
 pub mod list_parts;
 pub mod list_uploads;
+pub mod object_tagging;
 pub mod put_object;
 pub mod unset;
 pub mod upload_part;
@@ -28,6 +30,7 @@ mod found;
 mod listing;
 mod object_body;
 mod receive;
+mod tags;
 mod unsupported;
 mod version;
 
@@ -95,10 +98,10 @@ pub const SUPPORT: &[(&str, Support)] = {
         ("DeleteBucketOwnershipControls", NotYet),
         ("DeleteBucketPolicy", NotYet),
         ("DeleteBucketReplication", NotYet),
-        ("DeleteBucketTagging", NotYet),
+        ("DeleteBucketTagging", Yes),
         ("DeleteBucketWebsite", NotYet),
         ("DeleteObject", Yes),
-        ("DeleteObjectTagging", NotYet),
+        ("DeleteObjectTagging", Yes),
         ("DeleteObjects", Yes),
         ("DeletePublicAccessBlock", NotYet),
         ("GetBucketAccelerateConfiguration", Unset),
@@ -119,7 +122,7 @@ pub const SUPPORT: &[(&str, Support)] = {
         ("GetBucketPolicyStatus", Unset),
         ("GetBucketReplication", Unset),
         ("GetBucketRequestPayment", Unset),
-        ("GetBucketTagging", Unset),
+        ("GetBucketTagging", Yes),
         ("GetBucketVersioning", Unset),
         ("GetBucketWebsite", Unset),
         ("GetObject", Yes),
@@ -128,7 +131,7 @@ pub const SUPPORT: &[(&str, Support)] = {
         ("GetObjectLegalHold", NotYet),
         ("GetObjectLockConfiguration", Unset),
         ("GetObjectRetention", NotYet),
-        ("GetObjectTagging", NotYet),
+        ("GetObjectTagging", Yes),
         ("GetObjectTorrent", NotYet),
         ("GetPublicAccessBlock", Unset),
         ("HeadBucket", Yes),
@@ -160,7 +163,7 @@ pub const SUPPORT: &[(&str, Support)] = {
         ("PutBucketPolicy", NotYet),
         ("PutBucketReplication", NotYet),
         ("PutBucketRequestPayment", NotYet),
-        ("PutBucketTagging", NotYet),
+        ("PutBucketTagging", Yes),
         ("PutBucketVersioning", NotYet),
         ("PutBucketWebsite", NotYet),
         ("PutObject", Yes),
@@ -168,7 +171,7 @@ pub const SUPPORT: &[(&str, Support)] = {
         ("PutObjectLegalHold", NotYet),
         ("PutObjectLockConfiguration", NotYet),
         ("PutObjectRetention", NotYet),
-        ("PutObjectTagging", NotYet),
+        ("PutObjectTagging", Yes),
         ("PutPublicAccessBlock", NotYet),
         ("RestoreObject", NotYet),
         ("SelectObjectContent", NotYet),

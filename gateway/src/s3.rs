@@ -100,7 +100,11 @@ delegate! {
     create_multipart_upload(CreateMultipartUploadInput) -> CreateMultipartUploadOutput:
         "CreateMultipartUpload", ops::create_upload::run;
     delete_bucket(DeleteBucketInput) -> DeleteBucketOutput: "DeleteBucket", ops::delete_bucket::run;
+    delete_bucket_tagging(DeleteBucketTaggingInput) -> DeleteBucketTaggingOutput:
+        "DeleteBucketTagging", ops::bucket_tagging::delete;
     delete_object(DeleteObjectInput) -> DeleteObjectOutput: "DeleteObject", ops::delete_object::run;
+    delete_object_tagging(DeleteObjectTaggingInput) -> DeleteObjectTaggingOutput:
+        "DeleteObjectTagging", ops::object_tagging::delete;
     delete_objects(DeleteObjectsInput) -> DeleteObjectsOutput:
         "DeleteObjects", ops::delete_objects::run;
     get_bucket_accelerate_configuration(GetBucketAccelerateConfigurationInput)
@@ -132,7 +136,7 @@ delegate! {
     get_bucket_request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput:
         "GetBucketRequestPayment", ops::unset::request_payment;
     get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput:
-        "GetBucketTagging", ops::unset::tagging;
+        "GetBucketTagging", ops::bucket_tagging::get;
     get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput:
         "GetBucketVersioning", ops::unset::versioning;
     get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput:
@@ -142,6 +146,8 @@ delegate! {
     get_object_lock_configuration(GetObjectLockConfigurationInput)
         -> GetObjectLockConfigurationOutput:
         "GetObjectLockConfiguration", ops::unset::object_lock;
+    get_object_tagging(GetObjectTaggingInput) -> GetObjectTaggingOutput:
+        "GetObjectTagging", ops::object_tagging::get;
     get_public_access_block(GetPublicAccessBlockInput) -> GetPublicAccessBlockOutput:
         "GetPublicAccessBlock", ops::unset::public_access_block;
     head_bucket(HeadBucketInput) -> HeadBucketOutput: "HeadBucket", ops::head_bucket::run;
@@ -153,6 +159,10 @@ delegate! {
     list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output:
         "ListObjectsV2", ops::list_objects_v2::run;
     list_parts(ListPartsInput) -> ListPartsOutput: "ListParts", ops::list_parts::run;
+    put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput:
+        "PutBucketTagging", ops::bucket_tagging::put;
     put_object(PutObjectInput) -> PutObjectOutput: "PutObject", ops::put_object::run;
+    put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput:
+        "PutObjectTagging", ops::object_tagging::put;
     upload_part(UploadPartInput) -> UploadPartOutput: "UploadPart", ops::upload_part::run;
 }

@@ -15,7 +15,7 @@ use chunkstore::{ReadChunkError, WriteError};
 use http::StatusCode;
 use index::error::{
     CompleteUploadError, CopyObjectError, CreateBucketError, CreateUploadError, DeleteBucketError,
-    DeleteObjectError, PutObjectError, PutPartError, UploadError,
+    DeleteObjectError, PutObjectError, PutPartError, UpdateBucketError, UploadError,
 };
 use index::store::StoreError;
 
@@ -63,6 +63,19 @@ impl From<DeleteBucketError> for ApiError {
                 "The bucket you tried to delete is not empty",
             ),
             DeleteBucketError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<UpdateBucketError> for ApiError {
+    fn from(error: UpdateBucketError) -> Self {
+        match error {
+            UpdateBucketError::NoSuchBucket => no_such_bucket(),
+            UpdateBucketError::CannotRemoveVersioning => Self::bad(
+                "IllegalVersioningConfigurationException",
+                "Versioning that was enabled can be suspended, not removed.",
+            ),
+            UpdateBucketError::Store(error) => error.into(),
         }
     }
 }
@@ -169,7 +182,7 @@ impl From<CompleteUploadError> for ApiError {
 }
 
 /// SDKs begin such a request anew.
-fn too_old() -> ApiError {
+pub(crate) fn too_old() -> ApiError {
     ApiError::bad(
         "RequestTimeout",
         "The request took too long to be committed. Begin it anew.",

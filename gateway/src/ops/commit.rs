@@ -4,7 +4,7 @@
 use crate::context::Context;
 use index::error::{
     CompleteUploadError, CopyObjectError, CreateUploadError, DeleteObjectError, PutObjectError,
-    PutPartError,
+    PutPartError, SetObjectTagsError, UpdateBucketError,
 };
 use index::store::StoreError;
 use std::time::Duration;
@@ -53,7 +53,9 @@ may_be_store!(
     PutObjectError,
     DeleteObjectError,
     CreateUploadError,
-    PutPartError
+    PutPartError,
+    SetObjectTagsError,
+    UpdateBucketError
 );
 
 impl MayBeStore for CopyObjectError {

@@ -1,7 +1,7 @@
 //! CreateMultipartUpload.
 
 use super::commit::{Failed, until_known};
-use super::{OpResult, unsupported};
+use super::{OpResult, tags, unsupported};
 use crate::context::Context;
 use crate::digest::{self, ChecksumAlgorithm};
 use crate::error::ApiError;
@@ -40,7 +40,7 @@ pub async fn run(
             storage_class: storage_class(&request.headers)?,
             headers: stored.headers,
             user_metadata: stored.user_metadata,
-            ..ObjectMeta::default()
+            tags: tags::parse_header(&request.headers)?,
         },
         checksum_algorithm: checksum
             .map_or("", |(algorithm, _)| algorithm.name())

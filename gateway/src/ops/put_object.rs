@@ -4,7 +4,7 @@ use super::checksum::{self, show_checksum};
 use super::commit::until_known;
 use super::found::refuse_early;
 use super::receive::Upload;
-use super::{OpResult, detached, unsupported};
+use super::{OpResult, detached, tags, unsupported};
 use crate::context::{Context, Owned};
 use crate::error::ApiError;
 use crate::headers::{StoredHeaders, storage_class};
@@ -37,7 +37,7 @@ pub async fn run(
         storage_class: storage_class(&request.headers)?,
         headers: stored.headers,
         user_metadata: stored.user_metadata,
-        ..ObjectMeta::default()
+        tags: tags::parse_header(&request.headers)?,
     };
     refuse_early(&context, &owned.bucket, &input.key, &condition).await?;
     let upload = Upload::open(&context, &request).await?;

@@ -73,9 +73,6 @@ missing! {
     /// GetBucketReplication.
     replication(GetBucketReplicationInput) -> GetBucketReplicationOutput:
         "ReplicationConfigurationNotFoundError", "The replication configuration was not found";
-    /// GetBucketTagging.
-    tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput:
-        "NoSuchTagSet", "The TagSet does not exist";
     /// GetBucketWebsite.
     website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput:
         "NoSuchWebsiteConfiguration", "The specified bucket does not have a website configuration";

@@ -13,8 +13,7 @@ const PREFIXES: [&str; 4] = [
 ];
 
 /// A header with one of these names asks for a feature that is not there.
-const NAMES: [&str; 3] = [
-    "x-amz-tagging",
+const NAMES: [&str; 2] = [
     "x-amz-write-offset-bytes",
     "x-amz-bucket-object-lock-enabled",
 ];

@@ -19,3 +19,4 @@ mod objects;
 mod probes;
 mod races;
 mod refusals;
+mod tagging;

@@ -20,7 +20,6 @@ fn what_is_not_there_is_refused_unless_empty() {
         "x-amz-object-lock-mode",
         "x-amz-object-lock-legal-hold",
         "x-amz-grant-read",
-        "x-amz-tagging",
         "x-amz-write-offset-bytes",
     ] {
         assert!(refused(name, "something"), "{name}");
@@ -37,5 +36,6 @@ fn what_asks_for_nothing_new_passes() {
     assert!(!refused("x-amz-acl", ""));
     assert!(!refused("x-amz-bucket-object-lock-enabled", "False"));
     assert!(!refused("x-amz-website-redirect-location", "/elsewhere"));
+    assert!(!refused("x-amz-tagging", "a=b"));
     assert!(!refused("x-amz-tagging-directive", "COPY"));
 }

@@ -1,0 +1,141 @@
+//! GetObjectTagging, PutObjectTagging and DeleteObjectTagging.
+
+use super::commit::until_known;
+use super::{OpResult, tags, version};
+use crate::context::{Context, Owned};
+use crate::digest::Declared;
+use crate::error::{self, ApiError};
+use http::{HeaderMap, StatusCode};
+use index::{SetObjectTags, SetObjectTagsError, VersionRef};
+use s3s::dto::*;
+use s3s::{S3Request, S3Response};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// GetObjectTagging: the tags of the current version, or of the one named; an object without tags has an
+/// empty set.
+///
+/// # Errors
+/// What stands between the signer and the bucket; 404 NoSuchKey or NoSuchVersion; 405 for a delete marker that
+/// is named.
+pub async fn get(
+    context: Arc<Context>,
+    request: S3Request<GetObjectTaggingInput>,
+) -> OpResult<GetObjectTaggingOutput> {
+    let input = &request.input;
+    let expected = input.expected_bucket_owner.as_deref();
+    let owned = context
+        .owned_key(&request, &input.bucket, &input.key, expected)
+        .await?;
+    let target = version::parse(input.version_id.as_deref())?;
+    let found = context
+        .index
+        .get_object(&owned.bucket, &input.key, target)
+        .await?;
+    let Some(found) = found else {
+        return Err(absent(target));
+    };
+    if found.record.delete_marker {
+        return Err(is_marker(found.version));
+    }
+    Ok(S3Response::new(GetObjectTaggingOutput {
+        tag_set: tags::shown(found.record.tags),
+        version_id: version::shown(&owned.bucket, found.version),
+    }))
+}
+
+/// PutObjectTagging: replaces all tags of the current version, or of the one named. Nothing else of it changes.
+///
+/// # Errors
+/// As [`get`]; 400 for tags that S3 does not allow, and for a body without a checksum.
+pub async fn put(
+    context: Arc<Context>,
+    request: S3Request<PutObjectTaggingInput>,
+) -> OpResult<PutObjectTaggingOutput> {
+    let input = &request.input;
+    let expected = input.expected_bucket_owner.as_deref();
+    let owned = context
+        .owned_key(&request, &input.bucket, &input.key, expected)
+        .await?;
+    require_checksum(&request.headers)?;
+    let target = version::parse(input.version_id.as_deref())?;
+    let key = request.input.key;
+    let tags = tags::parse_set(tags::Of::Object, request.input.tagging.tag_set)?;
+    let version = set(&context, &owned, (&key, target), tags).await?;
+    Ok(S3Response::new(PutObjectTaggingOutput {
+        version_id: version::shown(&owned.bucket, version),
+    }))
+}
+
+/// DeleteObjectTagging: removes all tags of the current version, or of the one named.
+///
+/// # Errors
+/// As [`get`].
+pub async fn delete(
+    context: Arc<Context>,
+    request: S3Request<DeleteObjectTaggingInput>,
+) -> OpResult<DeleteObjectTaggingOutput> {
+    let input = &request.input;
+    let expected = input.expected_bucket_owner.as_deref();
+    let owned = context
+        .owned_key(&request, &input.bucket, &input.key, expected)
+        .await?;
+    let target = version::parse(input.version_id.as_deref())?;
+    let version = set(&context, &owned, (&input.key, target), BTreeMap::new()).await?;
+    Ok(S3Response::new(DeleteObjectTaggingOutput {
+        version_id: version::shown(&owned.bucket, version),
+    }))
+}
+
+/// Replaces the tags of a version; returns which one it was.
+async fn set(
+    context: &Context,
+    owned: &Owned,
+    (key, version): (&str, Option<VersionRef>),
+    tags: BTreeMap<String, String>,
+) -> Result<VersionRef, ApiError> {
+    let set = SetObjectTags {
+        bucket: &owned.bucket,
+        key,
+        version,
+        tags,
+        op_id: context.index.new_op_id(),
+    };
+    let done = until_known(context, || context.index.set_object_tags(set.clone())).await;
+    done.map_err(|failed| match failed.into_error() {
+        SetObjectTagsError::NoSuchVersion => absent(version),
+        SetObjectTagsError::IsDeleteMarker { version } => is_marker(version),
+        SetObjectTagsError::NoSuchBucket => error::no_such_bucket(),
+        SetObjectTagsError::TooOld => error::too_old(),
+        SetObjectTagsError::Store(error) => error.into(),
+    })
+}
+
+/// Refuses a body that comes without Content-MD5 and without a checksum. (One that came with any has been
+/// compared with it.)
+pub(super) fn require_checksum(headers: &HeaderMap) -> Result<(), ApiError> {
+    if Declared::from_headers(headers)?.is_empty() {
+        let message = "Missing required header for this request: Content-MD5";
+        return Err(ApiError::bad("InvalidRequest", message));
+    }
+    Ok(())
+}
+
+fn absent(version: Option<VersionRef>) -> ApiError {
+    match version {
+        None => error::no_such_key(),
+        Some(_) => error::no_such_version(),
+    }
+}
+
+/// A delete marker has no tags.
+fn is_marker(version: VersionRef) -> ApiError {
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "MethodNotAllowed",
+        "The specified method is not allowed against this resource.",
+    )
+    .with_header("allow", "DELETE")
+    .with_header("x-amz-delete-marker", "true")
+    .with_header("x-amz-version-id", &version::name(version))
+}
