@@ -12,6 +12,7 @@ mod date;
 mod io;
 mod payload;
 mod refusal;
+mod relay;
 mod request_id;
 mod respond;
 mod route;
@@ -19,11 +20,14 @@ mod serve;
 mod signed;
 
 pub use refusal::Refusal;
+pub(crate) use relay::restore;
 pub use request_id::{RequestId, RequestIds};
 pub use respond::FrontBody;
+pub(crate) use route::Query;
 pub use serve::{ServeLimits, serve};
 pub use signed::Regions;
 
+use crate::admission::MemoryBudget;
 use crate::auth::Users;
 use crate::body::{PayloadError, PayloadSpec, PayloadStream, TakenBody, WireBody};
 use crate::host::Hosts;
@@ -66,16 +70,30 @@ impl FrontConfig {
 }
 
 /// Builds the s3s service that the front expects: our users, hosts and limits, signed requests
-/// only. (s3s answers anonymous ones with AccessDenied before it calls an operation.)
+/// only. It is two services, see [`relay`]: one that verifies, and behind it one that parses. XML
+/// bodies, which s3s collects, count against `budget`.
 #[must_use]
-pub fn s3_service(s3: impl s3s::S3, users: Users, hosts: Hosts) -> S3Service {
+pub fn s3_service(
+    s3: impl s3s::S3 + Clone,
+    users: Users,
+    hosts: Hosts,
+    budget: MemoryBudget,
+) -> S3Service {
     let mut config = S3Config::default();
     config.xml_max_body_size = MAX_XML_BODY_LEN;
-    let mut builder = S3ServiceBuilder::new(s3);
-    builder.set_auth(users);
-    builder.set_host(hosts);
-    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
-    builder.build()
+    let config = Arc::new(StaticConfigProvider::new(Arc::new(config)));
+    let mut operations = S3ServiceBuilder::new(s3.clone());
+    operations.set_host(hosts.clone());
+    operations.set_config(Arc::clone(&config) as _);
+    let mut verifying = S3ServiceBuilder::new(s3);
+    verifying.set_auth(users);
+    verifying.set_host(hosts);
+    verifying.set_config(config);
+    verifying.set_route(relay::Relay {
+        operations: operations.build(),
+        budget,
+    });
+    verifying.build()
 }
 
 /// The S3 service as the network sees it. Cheap to clone.
@@ -110,7 +128,8 @@ impl S3Front {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<StdError>,
     {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
+        signed::decode_latin_1(&mut parts.headers);
         let asked = Asked::new(self.inner.ids.next(), &parts);
         let wire = WireBody::new(body, self.inner.config.body_idle);
         let state = wire.state();
@@ -158,6 +177,7 @@ impl S3Front {
         date::settle(parts);
         let seed = signed::check(parts, &query, &config.regions)?;
         date::require(parts)?;
+        route::refuse_anonymous_overrides(parts, &query)?;
         let spec = payload::spec(&parts.headers, seed)?;
         if route::is_upload(parts, level, &query) {
             payload::require_length(&spec)?;
@@ -175,6 +195,9 @@ impl S3Front {
         }
         let stream =
             PayloadStream::open(spec, wire, None).map_err(|error| Refusal::from(&error))?;
+        let most = MAX_XML_BODY_LEN as u64;
+        let len = stream.declared_len().map_or(most, |len| len.min(most));
+        parts.extensions.insert(relay::Collected(len));
         let checked = crate::digest::check_small_body(parts, SmallBody(stream));
         Ok(Body::http_body_unsync(checked))
     }

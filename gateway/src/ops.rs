@@ -12,6 +12,7 @@ pub mod delete_object;
 pub mod delete_objects;
 pub mod get_bucket_location;
 pub mod get_object;
+pub mod get_object_attributes;
 pub mod head_bucket;
 pub mod head_object;
 pub mod list_buckets;
@@ -29,6 +30,7 @@ mod commit;
 mod found;
 mod listing;
 mod object_body;
+mod read;
 mod receive;
 mod tags;
 mod unsupported;
@@ -127,7 +129,7 @@ pub const SUPPORT: &[(&str, Support)] = {
         ("GetBucketWebsite", Unset),
         ("GetObject", Yes),
         ("GetObjectAcl", Yes),
-        ("GetObjectAttributes", NotYet),
+        ("GetObjectAttributes", Yes),
         ("GetObjectLegalHold", NotYet),
         ("GetObjectLockConfiguration", Unset),
         ("GetObjectRetention", NotYet),

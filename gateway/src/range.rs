@@ -1,5 +1,6 @@
 //! The Range header against the length of an object. Pure.
 
+use http::{HeaderMap, header};
 use s3s::dto::Range as Header;
 use std::ops::Range;
 
@@ -9,6 +10,41 @@ use std::ops::Range;
 pub struct Unsatisfiable {
     /// Length of the object.
     pub length: u64,
+}
+
+/// The range that a request asks for. `None` for a header that S3 passes over, and so sends the
+/// whole object: another unit, several ranges, what is no range.
+#[must_use]
+pub fn asked(headers: &HeaderMap) -> Option<Header> {
+    let mut values = headers.get_all(header::RANGE).iter();
+    let value = values.next()?.to_str().ok()?;
+    if values.next().is_some() {
+        return None;
+    }
+    let (unit, range) = value.split_once('=')?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    match range.trim().split_once('-')? {
+        ("", suffix) => Some(Header::Suffix {
+            length: number(suffix)?,
+        }),
+        (first, "") => Some(Header::Int {
+            first: number(first)?,
+            last: None,
+        }),
+        (first, last) => {
+            let (first, last) = (number(first)?, number(last)?);
+            let last = Some(last);
+            (Some(first) <= last).then_some(Header::Int { first, last })
+        }
+    }
+}
+
+/// A number of any length; what exceeds every object's length is one such number.
+fn number(digits: &str) -> Option<u64> {
+    let all = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    all.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 /// The bytes to send of an object of `length` bytes; never an empty range.

@@ -3,6 +3,7 @@
 
 use crate::context::Context;
 use crate::error::ApiError;
+use crate::http::restore;
 use crate::{digest, metrics, ops};
 use http::StatusCode;
 use s3s::dto::*;
@@ -31,7 +32,7 @@ impl Gateway {
         &self,
         op: &'static str,
         run: impl FnOnce(Arc<Context>, S3Request<I>) -> F + Send,
-        request: S3Request<I>,
+        mut request: S3Request<I>,
     ) -> S3Result<S3Response<O>>
     where
         F: Future<Output = Result<S3Response<O>, ApiError>> + Send,
@@ -45,6 +46,7 @@ impl Gateway {
             status = Empty
         );
         let started = self.context.clock.monotonic();
+        restore(&mut request);
         let answer = match digest::small_body_fault(&request.extensions) {
             Some(fault) => Err(fault.into()),
             None => {
@@ -143,6 +145,8 @@ delegate! {
         "GetBucketWebsite", ops::unset::website;
     get_object(GetObjectInput) -> GetObjectOutput: "GetObject", ops::get_object::run;
     get_object_acl(GetObjectAclInput) -> GetObjectAclOutput: "GetObjectAcl", ops::acl::of_object;
+    get_object_attributes(GetObjectAttributesInput) -> GetObjectAttributesOutput:
+        "GetObjectAttributes", ops::get_object_attributes::run;
     get_object_lock_configuration(GetObjectLockConfigurationInput)
         -> GetObjectLockConfigurationOutput:
         "GetObjectLockConfiguration", ops::unset::object_lock;

@@ -103,7 +103,7 @@ class Raw:
             if "content-length" not in names and (body or method in ("PUT", "POST")):
                 headers = headers | {"content-length": str(len(body))}
             for name, value in headers.items():
-                connection.putheader(name, value.encode())
+                connection.putheader(name, value if isinstance(value, bytes) else value.encode())
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 connection.endheaders(body)  # a refusal may come before the body has been sent
             answer = connection.getresponse()

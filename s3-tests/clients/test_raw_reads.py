@@ -93,6 +93,57 @@ def test_headers_of_the_answer_can_be_chosen(raw, path):
     assert got.headers["content-disposition"].encode("latin-1").decode() == 'inline; filename="ü"'
 
 
+def test_conditions_that_other_servers_refuse(raw, path):
+    etag = raw.put(path, b"content").ok().headers["etag"]
+    expected = [
+        ({"if-none-match": f'"x", {etag}'}, 304),
+        ({"if-none-match": etag.strip('"')}, 304),
+        ({"if-match": f'"x", {etag}'}, 200),
+        ({"if-match": f"W/{etag}"}, 412),
+        ({"if-modified-since": "Thursday, 01-Dec-94 16:00:00 GMT"}, 200),
+        ({"if-unmodified-since": "Thu Dec  1 16:00:00 1994"}, 412),
+        ({"if-modified-since": "no date"}, 200),
+        ({"range": "bytes=0-1,3-4"}, 200),
+        ({"range": "lines=0-1"}, 200),
+    ]
+    for headers, status in expected:
+        for method in ("GET", "HEAD"):
+            answer = raw.send(method, path, headers=headers)
+            assert answer.status == status, (method, headers, answer)
+
+
+def test_headers_come_back_as_they_were_sent(raw, path):
+    """Row 28: also those that mean nothing; metadata that is not ASCII in the form of RFC 2047."""
+    kept = {"expires": "0", "cache-control": "no-cache,max-age=1", "content-language": "de,  fr"}
+    encoded = "=?UTF-8?B?R3LDvMOfZQ==?="
+    request = raw.request("PUT", path, None, kept | {"x-amz-meta-greeting": "Grüße", "x-amz-meta-a": "1"})
+    raw.exchange("PUT", request, b"content").ok()
+    assert raw.head(path).ok().headers["x-amz-meta-greeting"] == encoded
+    request[1]["x-amz-meta-greeting"] = "Grüße".encode("latin-1")  # signed as UTF-8, as botocore does
+    raw.exchange("PUT", request, b"content").ok()
+    for method in ("GET", "HEAD"):
+        headers = raw.send(method, path).ok().headers
+        assert {name: headers[name] for name in kept} == kept
+        assert (headers["x-amz-meta-greeting"], headers["x-amz-meta-a"]) == (encoded, "1")
+
+
+def test_parts_and_attributes(raw, path):
+    upload = raw.create_upload(path)
+    bodies = {1: content(5 * MIB), 2: content(100)}
+    sent = {number: raw.put_part(path, upload, number, body).ok() for number, body in bodies.items()}
+    parts = [(number, answer.headers["etag"], "") for number, answer in sent.items()]
+    raw.complete(path, upload, parts).ok()
+    for number, body in bodies.items():
+        got = raw.get(path, {"partNumber": str(number)})
+        assert (got.status, got.headers["x-amz-mp-parts-count"]) == (206, "2")
+        assert same(got.body, body)
+    raw.get(path, {"partNumber": "3"}).refused(416, "InvalidPartNumber")
+    raw.get(path, {"partNumber": "1"}, {"range": "bytes=0-1"}).refused(400, "InvalidRequest")
+    told = raw.get(path, {"attributes": ""}, {"x-amz-object-attributes": "ETag,ObjectParts,ObjectSize"}).ok()
+    assert (told.one("ObjectSize"), told.one("PartsCount")) == (str(5 * MIB + 100), "2")
+    assert told.one("ETag") == raw.head(path).ok().headers["etag"].strip('"')
+
+
 def test_forms_of_a_buckets_path(raw, bucket):
     raw.put(f"/{bucket}/key", b"content").ok()
     for path in (f"/{bucket}", f"/{bucket}/"):

@@ -150,18 +150,24 @@ fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<S3Front> 
         .cloned()
         .collect();
     let hosts = Hosts::new(&config.domains, &regions)?;
+    let budget = MemoryBudget::new(
+        gateway_config.memory_limit_bytes,
+        gateway_config.admission_wait,
+    );
     let context = Context {
         index: storage.index.clone(),
         chunks: storage.chunks.clone(),
         users: users.clone(),
-        budget: MemoryBudget::new(
-            gateway_config.memory_limit_bytes,
-            gateway_config.admission_wait,
-        ),
+        budget: budget.clone(),
         config: gateway_config,
         clock: Arc::clone(&storage.clock),
     };
-    let service = s3_service(Gateway::new(Arc::new(context)), users, hosts.clone());
+    let service = s3_service(
+        Gateway::new(Arc::new(context)),
+        users,
+        hosts.clone(),
+        budget,
+    );
     let front_config = FrontConfig {
         regions: Regions {
             own: config.region.clone(),

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
+use http_body_util::BodyExt;
 use s3s::{Body, StdError};
 use std::fmt::Write;
 use std::pin::Pin;
@@ -16,6 +17,7 @@ const HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
 const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region");
 
 /// What of a request its answer needs.
+#[derive(Clone)]
 pub(super) struct Asked {
     pub(super) id: RequestId,
     pub(super) method: Method,
@@ -55,7 +57,7 @@ pub(super) fn complete(asked: &Asked, answered: Answered, wire: &WireState) -> R
             Some(refusal) if response.status() == StatusCode::INTERNAL_SERVER_ERROR => {
                 refused(asked, &refusal)
             }
-            failure => completed(asked, response, failure.as_ref()),
+            failure => completed(asked, late(asked, response), failure.as_ref()),
         },
     };
     if asked.method == Method::HEAD && response.headers().contains_key(header::CONTENT_RANGE) {
@@ -151,6 +153,27 @@ fn completed(
     response
 }
 
+/// Completes an XML body that begins before its operation has ended: s3s sends the declaration, then
+/// blanks, and in the end the answer. Where that is an error, it has a declaration of its own, which
+/// no parser takes, and no ids.
+fn late(asked: &Asked, mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    let is_xml = headers.get(header::CONTENT_TYPE) == Some(&APPLICATION_XML);
+    if !is_xml || headers.remove(header::TRANSFER_ENCODING).is_none() {
+        return response;
+    }
+    let asked = asked.clone();
+    response.map(|body| {
+        let frames = body.map_frame(move |frame| {
+            frame.map_data(|bytes| match error_elements(&bytes) {
+                Some(elements) => Bytes::from(error_xml(&asked, elements, &[])),
+                None => bytes,
+            })
+        });
+        Body::http_body_unsync(frames)
+    })
+}
+
 const APPLICATION_XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// What stands inside `<Error>`, if that is what the body is.
@@ -164,7 +187,14 @@ fn between<'a>(text: &'a str, open: &str, close: &str) -> Option<&'a str> {
     rest.rsplit_once(close).map(|(inner, _)| inner)
 }
 
-fn error_body(asked: &Asked, mut elements: String, details: &[(&'static str, String)]) -> Body {
+fn error_body(asked: &Asked, elements: String, details: &[(&'static str, String)]) -> Body {
+    let declaration = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+    let error = error_xml(asked, elements, details);
+    Body::from(format!("{declaration}\n{error}"))
+}
+
+/// The whole `<Error>`, with the ids of the request.
+fn error_xml(asked: &Asked, mut elements: String, details: &[(&'static str, String)]) -> String {
     for (name, text) in details {
         element(&mut elements, name, text);
     }
@@ -178,8 +208,7 @@ fn error_body(asked: &Asked, mut elements: String, details: &[(&'static str, Str
             element(&mut elements, name, &text);
         }
     }
-    let declaration = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
-    Body::from(format!("{declaration}\n<Error>{elements}</Error>"))
+    format!("<Error>{elements}</Error>")
 }
 
 fn element(elements: &mut String, name: &str, text: &str) {

@@ -9,16 +9,16 @@ use http::Method;
 use http::request::Parts;
 
 /// The decoded query parameters, in order.
-pub(super) struct Query(Vec<(String, String)>);
+pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(super) fn parse(uri: &http::Uri) -> Self {
+    pub(crate) fn parse(uri: &http::Uri) -> Self {
         let query = uri.query().unwrap_or_default().as_bytes();
         Self(form_urlencoded::parse(query).into_owned().collect())
     }
 
     /// The first value of this parameter.
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(own, _)| own == name)
@@ -86,6 +86,18 @@ pub(super) fn refuse_form(parts: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::not_implemented(
             "uploads by HTML form (POST Object)",
         ));
+    }
+    Ok(())
+}
+
+/// Only a signed request may choose the headers of its answer.
+pub(super) fn refuse_anonymous_overrides(parts: &Parts, query: &Query) -> Result<(), Refusal> {
+    let mut names = query.0.iter().map(|(name, _)| name);
+    let overrides = names.any(|name| name.starts_with("response-"));
+    if overrides && parts.method == Method::GET && super::signed::is_anonymous(parts, query) {
+        let message =
+            "Request specific response headers cannot be used for anonymous GET requests.";
+        return Err(Refusal::bad("InvalidRequest", message));
     }
     Ok(())
 }

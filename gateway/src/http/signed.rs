@@ -9,6 +9,7 @@ use super::route::Query;
 use crate::sigv4::{ALGORITHM, ALGORITHM_ECDSA, Authorization, CredentialScope, SERVICE, Seed};
 use crate::sigv4::{Digest32, parse_digest};
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue};
 
 /// The longest life of a presigned URL: a week, in seconds.
 const MAX_EXPIRES_S: u64 = 7 * 24 * 3600;
@@ -38,6 +39,26 @@ pub(super) fn drop_empty_authorization(parts: &mut Parts) {
     if values.all(|value| value.as_bytes().trim_ascii().is_empty()) {
         parts.headers.remove(http::header::AUTHORIZATION);
     }
+}
+
+/// Header bytes that are not UTF-8 are ISO 8859-1, of old what HTTP headers are made of. Clients
+/// that send such text have signed it as UTF-8.
+pub(super) fn decode_latin_1(headers: &mut HeaderMap) {
+    for value in headers.values_mut() {
+        if std::str::from_utf8(value.as_bytes()).is_ok() {
+            continue;
+        }
+        let text: String = value.as_bytes().iter().copied().map(char::from).collect();
+        if let Ok(decoded) = HeaderValue::from_bytes(text.as_bytes()) {
+            *value = decoded;
+        }
+    }
+}
+
+/// Whether nothing in the request claims to be a signature.
+pub(super) fn is_anonymous(parts: &Parts, query: &Query) -> bool {
+    !parts.headers.contains_key(http::header::AUTHORIZATION)
+        && query.get("X-Amz-Signature").is_none()
 }
 
 /// Checks the signature's outer form. Returns what a chain of chunk signatures would begin with;

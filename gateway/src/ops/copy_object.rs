@@ -6,7 +6,7 @@ use super::{OpResult, detached, object_body, unsupported};
 use crate::context::{Context, Owned};
 use crate::error::{self, ApiError};
 use crate::headers::{StoredHeaders, storage_class, timestamp};
-use crate::precondition::{self, ReadConditions, Verdict, seconds};
+use crate::precondition::{self, ReadConditions, Verdict};
 use http::{HeaderMap, HeaderName, header};
 use index::error::CopyObjectError;
 use index::key::object::{ObjectChecksum, VersionRecord};
@@ -54,12 +54,7 @@ pub async fn run(
     let copy = Copy {
         source,
         source_key,
-        conditions: ReadConditions {
-            if_match: input.copy_source_if_match.clone(),
-            if_none_match: input.copy_source_if_none_match.clone(),
-            if_modified_since_s: input.copy_source_if_modified_since.clone().map(seconds),
-            if_unmodified_since_s: input.copy_source_if_unmodified_since.clone().map(seconds),
-        },
+        conditions: ReadConditions::of_source(&request.headers, context.clock.now_ms()),
         replace: replaces(input.metadata_directive.as_ref())?,
         stored: StoredHeaders::read(&request.headers, input.metadata.as_ref())?,
         storage_class: storage_class(&request.headers)?,

@@ -1,32 +1,105 @@
-//! Finding the object of a request, and what is said of it beside its bytes.
+//! Finding the object of a request.
 
+use super::version;
 use crate::context::Context;
 use crate::error::{self, ApiError};
 use crate::headers::http_date;
 use crate::precondition::{ReadConditions, Verdict};
 use http::StatusCode;
-use index::key::object::VersionRecord;
-use index::{Bucket, WriteCondition};
-use s3s::dto::{Timestamp, TimestampFormat};
+use index::key::bucket::Versioning;
+use index::{Bucket, ListVersions, ObjectVersion, VersionRef, WriteCondition};
 
-/// The current version of `key`, unless the client's conditions say otherwise.
+/// The version of `key` that `version` names, or the current one.
+///
+/// # Errors
+/// 404 NoSuchKey or NoSuchVersion; 405 for a delete marker that is named. A delete marker is told of
+/// in both cases.
 pub(crate) async fn find(
     context: &Context,
     bucket: &Bucket,
     key: &str,
+    version: Option<VersionRef>,
+) -> Result<ObjectVersion, ApiError> {
+    let found = context.index.get_object(bucket, key, version).await?;
+    match (found, version) {
+        (Some(found), _) if !found.record.delete_marker => Ok(found),
+        (Some(marker), _) => Err(named_marker(bucket, &marker)),
+        (None, Some(_)) => Err(error::no_such_version()),
+        (None, None) => Err(absent(context, bucket, key).await?),
+    }
+}
+
+/// 404 for a key without a current object, which says so when a delete marker hides it.
+async fn absent(context: &Context, bucket: &Bucket, key: &str) -> Result<ApiError, ApiError> {
+    let error = error::no_such_key();
+    if bucket.versioning == Versioning::Unversioned {
+        return Ok(error);
+    }
+    let newest = ListVersions {
+        bucket,
+        prefix: key,
+        delimiter: "",
+        key_marker: "",
+        version_marker: None,
+        max_keys: 1,
+    };
+    let page = context.index.list_versions(newest).await?;
+    let newest = page.versions.first();
+    Ok(
+        match newest.filter(|own| own.key == key && own.record.delete_marker) {
+            Some(marker) => tell_marker(error, bucket, marker.version),
+            None => error,
+        },
+    )
+}
+
+/// 405: a delete marker can only be deleted.
+fn named_marker(bucket: &Bucket, marker: &ObjectVersion) -> ApiError {
+    let message = "The specified method is not allowed against this resource.";
+    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+        .with_header("allow", "DELETE")
+        .with_header(
+            "last-modified",
+            &http_date(marker.record.last_modified_ms()),
+        );
+    tell_marker(error, bucket, marker.version)
+}
+
+fn tell_marker(error: ApiError, bucket: &Bucket, marker: VersionRef) -> ApiError {
+    with_version(
+        error.with_header("x-amz-delete-marker", "true"),
+        bucket,
+        marker,
+    )
+}
+
+fn with_version(error: ApiError, bucket: &Bucket, version: VersionRef) -> ApiError {
+    match version::shown(bucket, version) {
+        Some(id) => error.with_header("x-amz-version-id", &id),
+        None => error,
+    }
+}
+
+/// Refuses what the client's conditions say.
+///
+/// # Errors
+/// 304 and 412.
+pub(crate) fn check(
     conditions: &ReadConditions,
-) -> Result<VersionRecord, ApiError> {
-    let found = context.index.get_object(bucket, key, None).await?;
-    let record = found.ok_or_else(error::no_such_key)?.record;
+    bucket: &Bucket,
+    found: &ObjectVersion,
+) -> Result<(), ApiError> {
+    let record = &found.record;
     match conditions.evaluate(&record.etag, record.last_modified_ms()) {
-        Verdict::Proceed => Ok(record),
-        Verdict::NotModified => Err(not_modified(&record)),
+        Verdict::Proceed => Ok(()),
+        Verdict::NotModified => Err(not_modified(bucket, found)),
         Verdict::Failed(_) => Err(error::precondition_failed()),
     }
 }
 
 /// 304, with what a cache needs to keep its copy.
-fn not_modified(record: &VersionRecord) -> ApiError {
+fn not_modified(bucket: &Bucket, found: &ObjectVersion) -> ApiError {
+    let record = &found.record;
     let etag = format!("\"{}\"", record.etag);
     let mut answer = ApiError::new(StatusCode::NOT_MODIFIED, "NotModified", "Not Modified")
         .with_header("etag", &etag)
@@ -36,7 +109,7 @@ fn not_modified(record: &VersionRecord) -> ApiError {
             answer = answer.with_header(name, value);
         }
     }
-    answer
+    with_version(answer, bucket, found.version)
 }
 
 /// Refuses a write whose condition cannot hold before its body is sent. The commit decides again.
@@ -61,47 +134,3 @@ pub(crate) async fn refuse_early(
         _ => Ok(()),
     }
 }
-
-/// The stored Expires header, as s3s writes it.
-pub(crate) fn expires(record: &VersionRecord) -> Option<Timestamp> {
-    let text = record.headers.get("expires")?;
-    Timestamp::parse(TimestampFormat::HttpDate, text).ok()
-}
-
-/// Fills what GetObject and HeadObject say alike of an object.
-macro_rules! described {
-    ($output:ident, $record:expr, $sent:expr, $with_checksum:expr) => {{
-        let record: &index::key::object::VersionRecord = $record;
-        let sent: Option<&std::ops::Range<u64>> = $sent;
-        let header = |name: &str| record.headers.get(name).cloned();
-        let length = sent.map_or(record.plain_length, |range| range.end - range.start);
-        let content_type = header("content-type");
-        let mut output = $output {
-            accept_ranges: Some("bytes".to_owned()),
-            cache_control: header("cache-control"),
-            content_disposition: header("content-disposition"),
-            content_encoding: header("content-encoding"),
-            content_language: header("content-language"),
-            content_length: i64::try_from(length).ok(),
-            content_range: sent
-                .map(|range| $crate::range::content_range(range, record.plain_length)),
-            content_type: Some(
-                content_type.unwrap_or_else(|| $crate::headers::DEFAULT_CONTENT_TYPE.to_owned()),
-            ),
-            e_tag: Some(s3s::dto::ETag::Strong(record.etag.clone())),
-            expires: $crate::ops::found::expires(record),
-            last_modified: Some($crate::headers::timestamp(record.last_modified_ms())),
-            metadata: Some(record.user_metadata.clone().into_iter().collect()),
-            storage_class: $crate::headers::class_header(&record.storage_class),
-            website_redirect_location: header("x-amz-website-redirect-location"),
-            ..$output::default()
-        };
-        if $with_checksum && sent.is_none() {
-            let checksum = record.checksum.as_ref();
-            output.checksum_type = $crate::ops::checksum::shown_type(checksum);
-            $crate::ops::checksum::show_checksum!(output, checksum, record.parts);
-        }
-        output
-    }};
-}
-pub(crate) use described;

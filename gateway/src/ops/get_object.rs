@@ -1,16 +1,13 @@
 //! GetObject.
 
-use super::found::{described, find};
+use super::read::{Asked, Selected};
 use super::{OpResult, object_body, unsupported};
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::precondition::{ReadConditions, range_applies, seconds};
 use crate::range;
 use index::Bucket;
-use index::key::object::VersionRecord;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
-use std::ops::Range as Bytes;
 use std::sync::Arc;
 
 /// Times that an inline object is read anew when it is replaced between its record and its bytes.
@@ -32,44 +29,40 @@ pub async fn run(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     unsupported::check(&request.headers)?;
-    object_body::refuse_version(input.version_id.as_deref())?;
-    refuse_part_number(input.part_number)?;
-    let conditions = ReadConditions {
-        if_match: input.if_match.clone(),
-        if_none_match: input.if_none_match.clone(),
-        if_modified_since_s: input.if_modified_since.clone().map(seconds),
-        if_unmodified_since_s: input.if_unmodified_since.clone().map(seconds),
-    };
-    let with_checksum = input.checksum_mode.is_some();
+    let asked = Asked::read(&request.uri, &request.headers, context.clock.now_ms())?;
     for _ in 0..ATTEMPTS {
-        let record = find(&context, &owned.bucket, &input.key, &conditions).await?;
-        let asked = input
-            .range
-            .filter(|_| range_applies(&request.headers, &record.etag, record.last_modified_ms()))
-            .map(|header| range::resolve(header, record.plain_length));
-        let asked = asked.transpose()?;
-        let mut output = described!(GetObjectOutput, &record, asked.as_ref(), with_checksum);
-        let sent = asked.unwrap_or(0..record.plain_length);
+        let selected = asked.select(&context, &owned.bucket, &input.key).await?;
+        let sent = selected.sent();
         tracing::Span::current().record("bytes", sent.end - sent.start);
-        let Some(body) = body(&context, &owned.bucket, record, sent).await? else {
+        let headers = asked.headers(&owned.bucket, &selected);
+        let record = &selected.found.record;
+        let mut output = GetObjectOutput {
+            // s3s makes the answer a 206 by this.
+            content_range: (selected.range.as_ref())
+                .map(|range| range::content_range(range, record.plain_length)),
+            metadata: Some(record.user_metadata.clone().into_iter().collect()),
+            ..GetObjectOutput::default()
+        };
+        let Some(body) = body(&context, &owned.bucket, selected).await? else {
             continue;
         };
         output.body = Some(body);
-        return Ok(S3Response::new(output));
+        return Ok(S3Response::with_headers(output, headers));
     }
     Err(ApiError::unavailable(
         "the object was replaced each time that it was read",
     ))
 }
 
-/// The bytes `sent` of the object; `None` when it was replaced meanwhile and its inline bytes are
+/// The bytes that are sent; `None` when the object was replaced meanwhile and its inline bytes are
 /// gone.
 async fn body(
     context: &Arc<Context>,
     bucket: &Bucket,
-    record: VersionRecord,
-    sent: Bytes<u64>,
+    selected: Selected,
 ) -> Result<Option<StreamingBlob>, ApiError> {
+    let sent = selected.sent();
+    let record = selected.found.record;
     if !record.manifest.inline {
         return Ok(Some(object_body::open(context, record, sent).await?));
     }
@@ -84,12 +77,4 @@ async fn body(
     let part =
         part.ok_or_else(|| ApiError::internal("an inline body is shorter than its record"))?;
     Ok(Some(object_body::of_bytes(part)))
-}
-
-/// Single parts of a multipart object cannot be read yet.
-pub(super) fn refuse_part_number(number: Option<i32>) -> Result<(), ApiError> {
-    match number {
-        None => Ok(()),
-        Some(_) => Err(ApiError::not_implemented(format_args!("partNumber"))),
-    }
 }

@@ -13,12 +13,14 @@ fn verdict(
     modified_since: Option<i64>,
     unmodified_since: Option<i64>,
 ) -> Verdict {
-    let parse = |text: &str| if text.is_empty() { None } else { tag(text) };
+    let mut headers = http::HeaderMap::new();
+    for (name, value) in [("if-match", if_match), ("if-none-match", if_none_match)] {
+        headers.insert(name, value.parse().unwrap());
+    }
     let conditions = ReadConditions {
-        if_match: parse(if_match),
-        if_none_match: parse(if_none_match),
         if_modified_since_s: modified_since,
         if_unmodified_since_s: unmodified_since,
+        ..ReadConditions::of_read(&headers, MODIFIED_MS)
     };
     conditions.evaluate("abc", MODIFIED_MS)
 }
@@ -36,6 +38,12 @@ fn reads_follow_rfc_9110() {
         (verdict("", "\"abc\"", None, None), NotModified),
         (verdict("", "W/\"abc\"", None, None), NotModified),
         (verdict("", "*", None, None), NotModified),
+        (verdict("abc", "", None, None), Proceed),
+        (verdict("\"x\", \"abc\"", "", None, None), Proceed),
+        (verdict("\"x\",\"y\"", "", None, None), Failed("If-Match")),
+        (verdict("", "\"a,b\" , W/\"abc\"", None, None), NotModified),
+        (verdict("", "x,abc", None, None), NotModified),
+        (verdict("", "\"abc", None, None), Proceed),
         (verdict("", "\"other\"", None, None), Proceed),
         (verdict("", "", before, None), Proceed),
         (verdict("", "", at, None), NotModified),
@@ -89,15 +97,46 @@ fn a_range_applies_only_to_the_version_that_if_range_names() {
     };
     assert!(of(None));
     assert!(of(Some("\"abc\"")));
+    assert!(of(Some("abc")));
+    assert!(of(Some("Wednesday, 21-Oct-15 07:28:00 GMT")));
     assert!(of(Some("Wed, 21 Oct 2015 07:28:00 GMT")));
     for other in [
         "\"abd\"",
         "W/\"abc\"",
         "\"abc",
-        "abc",
         "",
         "Wed, 21 Oct 2015 07:28:01 GMT",
     ] {
         assert!(!of(Some(other)), "{other}");
+    }
+}
+
+#[test]
+fn dates_have_three_forms_and_others_say_nothing() {
+    let of = |value: &'static str| {
+        let mut headers = http::HeaderMap::new();
+        for name in OF_READ.iter().chain(&OF_SOURCE).skip(2) {
+            headers.insert(name, http::HeaderValue::from_static(value));
+        }
+        let read = ReadConditions::of_read(&headers, 784_111_778_000);
+        let source = ReadConditions::of_source(&headers, 784_111_778_000);
+        assert_eq!(read.if_modified_since_s, source.if_modified_since_s);
+        (read.if_modified_since_s, read.if_unmodified_since_s)
+    };
+    let at = Some(784_111_777);
+    assert_eq!(of("Sun, 06 Nov 1994 08:49:37 GMT"), (at, at));
+    assert_eq!(of("Sunday, 06-Nov-94 08:49:37 GMT"), (at, at));
+    assert_eq!(of("Sun Nov  6 08:49:37 1994"), (at, at));
+    // A date to come is no time of which the client can have a copy.
+    let later = Some(784_111_779);
+    assert_eq!(of("Sun, 06 Nov 1994 08:49:39 GMT"), (None, later));
+    for other in [
+        "",
+        "yesterday",
+        "1994-11-06T08:49:37Z",
+        "784111777",
+        "Sun, 06 Nov 1994",
+    ] {
+        assert_eq!(of(other), (None, None), "{other}");
     }
 }

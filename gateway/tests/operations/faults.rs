@@ -352,6 +352,8 @@ async fn slow_completions_keep_the_connection_alive() {
     }
     let lost = sent.await.unwrap();
     assert_eq!(lost.refusal(), (200, "ServiceUnavailable".into()));
+    assert_eq!(lost.text().matches("<?xml").count(), 1, "{}", lost.text());
+    assert!(!lost.element("RequestId").is_empty(), "{}", lost.text());
     engine.before.store(0, Ordering::SeqCst);
     assert_eq!(server.send(head("/bucket/lost")).await.status, 404);
 }

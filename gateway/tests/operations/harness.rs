@@ -90,7 +90,12 @@ impl Server {
             clock,
         };
         let hosts = Hosts::new(&["s3.test".to_owned()], &[REGION.to_owned()]).unwrap();
-        let service = s3_service(Gateway::new(Arc::new(context)), users(), hosts.clone());
+        let service = s3_service(
+            Gateway::new(Arc::new(context)),
+            users(),
+            hosts.clone(),
+            budget.clone(),
+        );
         let config = FrontConfig {
             regions: Regions {
                 own: REGION.to_owned(),

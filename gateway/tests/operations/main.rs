@@ -18,5 +18,6 @@ mod multipart;
 mod objects;
 mod probes;
 mod races;
+mod reads;
 mod refusals;
 mod tagging;

@@ -1,5 +1,6 @@
 //! A server with a small S3 behind it, a client that signs by hand, and their wire.
 
+use crate::admission::MemoryBudget;
 use crate::auth::{User, Users};
 use crate::body::{PayloadError, open_payload};
 use crate::host::Hosts;
@@ -43,8 +44,9 @@ fn s3_failure(error: &PayloadError) -> S3Error {
 }
 
 impl SmallS3 {
-    async fn receive<T>(&self, name: &'static str, request: &S3Request<T>) -> S3Result<()> {
+    async fn receive<T>(&self, name: &'static str, request: &mut S3Request<T>) -> S3Result<()> {
         self.0.lock().calls.push(name);
+        crate::http::restore(request);
         let mut stream = open_payload(request).map_err(|error| s3_failure(&error))?;
         let mut payload = Vec::new();
         while let Some(bytes) = stream.next().await.map_err(|error| s3_failure(&error))? {
@@ -63,20 +65,20 @@ impl SmallS3 {
 impl S3 for SmallS3 {
     async fn put_object(
         &self,
-        request: S3Request<PutObjectInput>,
+        mut request: S3Request<PutObjectInput>,
     ) -> S3Result<S3Response<PutObjectOutput>> {
         if request.input.key == "refused" {
             return Err(s3_error!(NoSuchBucket));
         }
-        self.receive("PutObject", &request).await?;
+        self.receive("PutObject", &mut request).await?;
         Ok(S3Response::new(PutObjectOutput::default()))
     }
 
     async fn upload_part(
         &self,
-        request: S3Request<UploadPartInput>,
+        mut request: S3Request<UploadPartInput>,
     ) -> S3Result<S3Response<UploadPartOutput>> {
-        self.receive("UploadPart", &request).await?;
+        self.receive("UploadPart", &mut request).await?;
         Ok(S3Response::new(UploadPartOutput::default()))
     }
 
@@ -161,7 +163,8 @@ pub fn front(body_idle: Duration) -> (S3Front, Arc<Mutex<Seen>>) {
         own: REGION.into(),
         aliases: vec!["us-east-1".into()],
     };
-    let service = s3_service(s3, users, hosts.clone());
+    let budget = MemoryBudget::new(64 << 20, Duration::from_millis(50));
+    let service = s3_service(s3, users, hosts.clone(), budget);
     let config = FrontConfig {
         regions,
         hosts,

@@ -1,0 +1,210 @@
+//! From the signature to the operation.
+//!
+//! s3s verifies a request exactly as it was sent. It also answers 400 for headers and parameters
+//! that S3 takes with a shrug: a list of ETags, a date that is none, an `Expires` of `0`. So the
+//! verified request goes to a second service of s3s, without authentication, which only routes and
+//! parses; what s3s is too strict about has been taken out of it. Operations read those values from
+//! the request as it was sent, which [`restore`] puts back.
+
+use super::route::Query;
+use crate::admission::{Lease, MemoryBudget};
+use crate::error::ApiError;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use s3s::auth::Credentials;
+use s3s::route::S3Route;
+use s3s::service::S3Service;
+use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+
+/// The request as its signature covers it, in the extensions of what s3s parses.
+#[derive(Clone)]
+struct AsSent {
+    credentials: Option<Credentials>,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+/// Gives `request` its signer, its URI and its headers as they were sent. To be called before an
+/// operation looks at any of them; what comes from elsewhere than the front stays as it is.
+pub(crate) fn restore<T>(request: &mut S3Request<T>) {
+    if let Some(sent) = request.extensions.remove::<AsSent>() {
+        request.credentials = sent.credentials;
+        request.uri = sent.uri;
+        request.headers = sent.headers;
+    }
+}
+
+/// Passes every verified request on to the operations.
+pub(super) struct Relay {
+    /// Routes and parses; has no authentication, so nothing else may reach it.
+    pub(super) operations: S3Service,
+    /// What the bodies that s3s collects count against.
+    pub(super) budget: MemoryBudget,
+}
+
+#[async_trait::async_trait]
+impl S3Route for Relay {
+    fn is_match(&self, _: &Method, _: &Uri, _: &HeaderMap, _: &mut http::Extensions) -> bool {
+        true
+    }
+
+    async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
+        let _lease = self.lease(&request.extensions).await?;
+        let attributes = Query::parse(&request.uri).get("attributes").is_some();
+        let mut parsed = http::Request::new(request.input);
+        *parsed.method_mut() = request.method;
+        *parsed.uri_mut() = parsed_uri(&request.uri, parsed.method())?;
+        *parsed.headers_mut() = parsed_headers(&request.headers, parsed.method());
+        *parsed.extensions_mut() = request.extensions;
+        parsed.extensions_mut().insert(AsSent {
+            credentials: request.credentials,
+            uri: request.uri,
+            headers: request.headers,
+        });
+        let answer = self.operations.call(parsed).await;
+        let answer = answer.map_err(|error| {
+            tracing::error!(?error, "s3s could not write a response");
+            S3Error::new(S3ErrorCode::InternalError)
+        })?;
+        let (parts, mut body) = answer.into_parts();
+        if attributes && let Some(xml) = body.bytes() {
+            body = without_quotes(&xml);
+        }
+        let mut relayed = S3Response::new(body);
+        relayed.status = Some(parts.status);
+        relayed.headers = parts.headers;
+        relayed.extensions = parts.extensions;
+        Ok(relayed)
+    }
+}
+
+/// In the extensions of a request whose body s3s will collect: bytes at the most.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Collected(pub(super) u64);
+
+impl Relay {
+    /// The share of memory of a body that s3s will collect. The operation runs under it, too.
+    async fn lease(&self, extensions: &http::Extensions) -> S3Result<Option<Lease>> {
+        let Some(Collected(bytes)) = extensions.get().copied() else {
+            return Ok(None);
+        };
+        let leased = self.budget.upload(bytes).await;
+        let leased = leased.map_err(|error| S3Error::from(ApiError::from(error)))?;
+        Ok(Some(leased))
+    }
+}
+
+/// GetObjectAttributes alone has ETags without quotes, which s3s cannot write.
+fn without_quotes(xml: &Bytes) -> Body {
+    let text = String::from_utf8_lossy(xml);
+    Body::from(
+        text.replace("<ETag>\"", "<ETag>")
+            .replace("\"</ETag>", "</ETag>"),
+    )
+}
+
+/// Parameters of a read that its operation reads itself.
+const OF_READS: [&str; 7] = [
+    "partNumber",
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+];
+
+/// The URI without the signature, which has been verified, and without [`OF_READS`].
+fn parsed_uri(uri: &Uri, method: &Method) -> S3Result<Uri> {
+    let Some(query) = uri.query() else {
+        return Ok(uri.clone());
+    };
+    let reads = is_read(method);
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(|pair| {
+            let Some((name, _)) = form_urlencoded::parse(pair.as_bytes()).next() else {
+                return false;
+            };
+            let start = name.as_bytes().get(..SIGNATURE.len()).unwrap_or_default();
+            let signs = start.eq_ignore_ascii_case(SIGNATURE.as_bytes());
+            !signs && !(reads && OF_READS.contains(&name.as_ref()))
+        })
+        .collect();
+    let target = format!("{}?{}", uri.path(), kept.join("&"));
+    let mut parts = uri.clone().into_parts();
+    let invalid = |_| S3Error::new(S3ErrorCode::InvalidURI);
+    parts.path_and_query = Some(target.parse().map_err(invalid)?);
+    Uri::from_parts(parts).map_err(|_| S3Error::new(S3ErrorCode::InvalidURI))
+}
+
+/// What the parameters of a presigned URL begin with.
+const SIGNATURE: &str = "X-Amz-";
+const USER_METADATA: &str = "x-amz-meta-";
+const OBJECT_ATTRIBUTES: HeaderName = HeaderName::from_static("x-amz-object-attributes");
+
+/// Headers of a read that its operation reads itself.
+const HEADERS_OF_READS: [HeaderName; 7] = [
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::RANGE,
+    HeaderName::from_static("x-amz-max-parts"),
+    HeaderName::from_static("x-amz-part-number-marker"),
+];
+
+/// Headers of a write that its operation reads itself.
+const HEADERS_OF_WRITES: [HeaderName; 5] = [
+    header::EXPIRES,
+    HeaderName::from_static("x-amz-copy-source-if-match"),
+    HeaderName::from_static("x-amz-copy-source-if-none-match"),
+    HeaderName::from_static("x-amz-copy-source-if-modified-since"),
+    HeaderName::from_static("x-amz-copy-source-if-unmodified-since"),
+];
+
+/// The headers without the signature, and without what operations read themselves.
+fn parsed_headers(sent: &HeaderMap, method: &Method) -> HeaderMap {
+    let mut headers = sent.clone();
+    headers.remove(header::AUTHORIZATION);
+    if is_read(method) {
+        for name in HEADERS_OF_READS {
+            headers.remove(name);
+        }
+        // s3s insists on it, in a form of its own.
+        headers.insert(OBJECT_ATTRIBUTES, HeaderValue::from_static("ETag"));
+    } else {
+        for name in HEADERS_OF_WRITES {
+            headers.remove(name);
+        }
+        join_metadata(&mut headers);
+    }
+    headers
+}
+
+/// User metadata that is sent in several headers of one name is one value, with commas between.
+fn join_metadata(headers: &mut HeaderMap) {
+    let repeated: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().starts_with(USER_METADATA))
+        .filter(|name| headers.get_all(*name).iter().nth(1).is_some())
+        .cloned()
+        .collect();
+    for name in repeated {
+        let values: Vec<&[u8]> = headers
+            .get_all(&name)
+            .iter()
+            .map(HeaderValue::as_bytes)
+            .collect();
+        if let Ok(joined) = HeaderValue::from_bytes(&values.join(&b","[..])) {
+            headers.insert(name, joined);
+        }
+    }
+}
+
+fn is_read(method: &Method) -> bool {
+    *method == Method::GET || *method == Method::HEAD
+}
+
+#[cfg(test)]
+mod tests;
