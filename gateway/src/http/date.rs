@@ -7,10 +7,10 @@ use super::Refusal;
 use http::header::{AUTHORIZATION, DATE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
-use s3s::dto::{Timestamp, TimestampFormat};
-use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
+use time::format_description::well_known::Rfc2822;
 use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 const AMZ_DATE: &str = "x-amz-date";
 const BASIC: &[BorrowedFormatItem<'_>] =
@@ -23,7 +23,8 @@ pub(super) fn settle(parts: &mut Parts) {
         return;
     }
     let date = text(headers, DATE.as_str()).and_then(parse_date);
-    let basic = date.and_then(|date| date.format(BASIC).ok());
+    let utc = date.and_then(|date| date.checked_to_offset(UtcOffset::UTC));
+    let basic = utc.and_then(|date| date.format(BASIC).ok());
     if let Some(value) = basic.and_then(|basic| HeaderValue::try_from(basic).ok()) {
         headers.insert(AMZ_DATE, value);
     }
@@ -49,17 +50,16 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     values.next().is_none().then_some(value)
 }
 
-/// The two forms that a `Date` comes in: HTTP's, and that of `x-amz-date`.
+/// The two forms that a `Date` comes in: that of mail and HTTP, and that of `x-amz-date`.
 fn parse_date(value: &str) -> Option<OffsetDateTime> {
     if is_basic(value) {
-        return time::PrimitiveDateTime::parse(value, BASIC)
+        return PrimitiveDateTime::parse(value, BASIC)
             .ok()
-            .map(time::PrimitiveDateTime::assume_utc);
+            .map(PrimitiveDateTime::assume_utc);
     }
-    let parsed = Timestamp::parse(TimestampFormat::HttpDate, value);
-    parsed.ok().map(OffsetDateTime::from)
+    OffsetDateTime::parse(value, &Rfc2822).ok()
 }
 
 fn is_basic(value: &str) -> bool {
-    value.len() == 16 && time::PrimitiveDateTime::parse(value, BASIC).is_ok()
+    value.len() == 16 && PrimitiveDateTime::parse(value, BASIC).is_ok()
 }
