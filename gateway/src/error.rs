@@ -232,5 +232,13 @@ pub fn precondition_failed() -> ApiError {
     )
 }
 
+/// 400 MalformedXML.
+#[must_use]
+pub fn malformed_xml() -> ApiError {
+    let message = "The XML you provided was not well-formed or did not validate against our \
+                   published schema";
+    ApiError::bad("MalformedXML", message)
+}
+
 #[cfg(test)]
 mod tests;

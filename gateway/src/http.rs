@@ -130,7 +130,7 @@ impl S3Front {
     {
         let (mut parts, body) = request.into_parts();
         signed::decode_latin_1(&mut parts.headers);
-        let asked = Asked::new(self.inner.ids.next(), &parts);
+        let asked = Asked::new(self.inner.ids.next(), &parts, &self.inner.config);
         let wire = WireBody::new(body, self.inner.config.body_idle);
         let state = wire.state();
         let span = tracing::info_span!(

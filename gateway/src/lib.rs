@@ -5,6 +5,7 @@ pub mod body;
 pub mod host;
 pub mod http;
 pub mod sigv4;
+mod xml;
 
 pub mod admission;
 pub mod config;

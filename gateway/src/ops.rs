@@ -3,6 +3,7 @@
 pub mod abort_upload;
 pub mod acl;
 pub mod bucket_tagging;
+pub mod bucket_versioning;
 pub mod complete_upload;
 pub mod copy_object;
 pub mod create_bucket;
@@ -20,6 +21,7 @@ pub mod list_objects;
 pub mod list_objects_v2;
 pub mod list_parts;
 pub mod list_uploads;
+pub mod list_versions;
 pub mod object_tagging;
 pub mod put_object;
 pub mod unset;
@@ -125,7 +127,7 @@ pub const SUPPORT: &[(&str, Support)] = {
         ("GetBucketReplication", Unset),
         ("GetBucketRequestPayment", Unset),
         ("GetBucketTagging", Yes),
-        ("GetBucketVersioning", Unset),
+        ("GetBucketVersioning", Yes),
         ("GetBucketWebsite", Unset),
         ("GetObject", Yes),
         ("GetObjectAcl", Yes),
@@ -145,13 +147,13 @@ pub const SUPPORT: &[(&str, Support)] = {
         ("ListBuckets", Yes),
         ("ListDirectoryBuckets", NotYet),
         ("ListMultipartUploads", Yes),
-        ("ListObjectVersions", NotYet),
+        ("ListObjectVersions", Yes),
         ("ListObjects", Yes),
         ("ListObjectsV2", Yes),
         ("ListParts", Yes),
         ("PostObject", NotYet),
         ("PutBucketAccelerateConfiguration", NotYet),
-        ("PutBucketAcl", NotYet),
+        ("PutBucketAcl", Yes),
         ("PutBucketAnalyticsConfiguration", NotYet),
         ("PutBucketCors", NotYet),
         ("PutBucketEncryption", NotYet),
@@ -166,10 +168,10 @@ pub const SUPPORT: &[(&str, Support)] = {
         ("PutBucketReplication", NotYet),
         ("PutBucketRequestPayment", NotYet),
         ("PutBucketTagging", Yes),
-        ("PutBucketVersioning", NotYet),
+        ("PutBucketVersioning", Yes),
         ("PutBucketWebsite", NotYet),
         ("PutObject", Yes),
-        ("PutObjectAcl", NotYet),
+        ("PutObjectAcl", Yes),
         ("PutObjectLegalHold", NotYet),
         ("PutObjectLockConfiguration", NotYet),
         ("PutObjectRetention", NotYet),

@@ -140,7 +140,7 @@ delegate! {
     get_bucket_tagging(GetBucketTaggingInput) -> GetBucketTaggingOutput:
         "GetBucketTagging", ops::bucket_tagging::get;
     get_bucket_versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput:
-        "GetBucketVersioning", ops::unset::versioning;
+        "GetBucketVersioning", ops::bucket_versioning::get;
     get_bucket_website(GetBucketWebsiteInput) -> GetBucketWebsiteOutput:
         "GetBucketWebsite", ops::unset::website;
     get_object(GetObjectInput) -> GetObjectOutput: "GetObject", ops::get_object::run;
@@ -159,13 +159,21 @@ delegate! {
     list_buckets(ListBucketsInput) -> ListBucketsOutput: "ListBuckets", ops::list_buckets::run;
     list_multipart_uploads(ListMultipartUploadsInput) -> ListMultipartUploadsOutput:
         "ListMultipartUploads", ops::list_uploads::run;
+    list_object_versions(ListObjectVersionsInput) -> ListObjectVersionsOutput:
+        "ListObjectVersions", ops::list_versions::run;
     list_objects(ListObjectsInput) -> ListObjectsOutput: "ListObjects", ops::list_objects::run;
     list_objects_v2(ListObjectsV2Input) -> ListObjectsV2Output:
         "ListObjectsV2", ops::list_objects_v2::run;
     list_parts(ListPartsInput) -> ListPartsOutput: "ListParts", ops::list_parts::run;
+    put_bucket_acl(PutBucketAclInput) -> PutBucketAclOutput:
+        "PutBucketAcl", ops::acl::put_of_bucket;
     put_bucket_tagging(PutBucketTaggingInput) -> PutBucketTaggingOutput:
         "PutBucketTagging", ops::bucket_tagging::put;
+    put_bucket_versioning(PutBucketVersioningInput) -> PutBucketVersioningOutput:
+        "PutBucketVersioning", ops::bucket_versioning::put;
     put_object(PutObjectInput) -> PutObjectOutput: "PutObject", ops::put_object::run;
+    put_object_acl(PutObjectAclInput) -> PutObjectAclOutput:
+        "PutObjectAcl", ops::acl::put_of_object;
     put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput:
         "PutObjectTagging", ops::object_tagging::put;
     upload_part(UploadPartInput) -> UploadPartOutput: "UploadPart", ops::upload_part::run;

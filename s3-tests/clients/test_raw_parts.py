@@ -27,6 +27,7 @@ def uploads(raw, bucket, **query):
 
 
 def test_a_new_upload_has_no_parts(raw, path):
+    """Behaviour rows 11 and 12."""
     upload = raw.create_upload(path)
     listed = raw.get(path, {"uploadId": upload}).ok()
     assert (listed.one("IsTruncated"), listed.one("MaxParts")) == ("false", "1000")
@@ -127,6 +128,7 @@ def test_wrong_checksums_of_parts_are_refused(raw, path):
 
 
 def test_uploads_are_listed_as_they_are(raw, bucket):
+    """Behaviour rows 15 and 16."""
     keys = ["a", "a/b/1", "a/b/2", "a/c", "ab", "z"]
     ids = {key: raw.create_upload(f"/{bucket}/{key}") for key in keys}
     second = raw.create_upload(f"/{bucket}/a/c")

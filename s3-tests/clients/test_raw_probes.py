@@ -29,6 +29,7 @@ UNSET = {
 
 @pytest.mark.parametrize("probe", UNSET)
 def test_probes_of_a_new_bucket(raw, bucket, probe):
+    """Behaviour row 31."""
     status, code = UNSET[probe]
     answer = raw.get(f"/{bucket}", {probe: ""})
     assert (answer.status, answer.one("Code")) == (status, code), answer
@@ -45,11 +46,9 @@ ENCRYPTION = "<ServerSideEncryptionConfiguration><Rule/></ServerSideEncryptionCo
 RULE = "<Rule><Status>Enabled</Status><Destination><Bucket>b</Bucket></Destination></Rule>"
 REPLICATION = f"<ReplicationConfiguration><Role>r</Role>{RULE}</ReplicationConfiguration>"
 NOT_YET = [
-    ("PUT", "", "versioning", "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
     ("PUT", "", "policy", "{}"),
     ("PUT", "", "lifecycle", LIFECYCLE),
     ("PUT", "", "cors", CORS),
-    ("PUT", "", "acl", ""),
     ("PUT", "", "encryption", ENCRYPTION),
     ("PUT", "", "replication", REPLICATION),
     ("PUT", "", "website", "<WebsiteConfiguration></WebsiteConfiguration>"),
@@ -57,7 +56,6 @@ NOT_YET = [
     ("PUT", "", "object-lock", "<ObjectLockConfiguration></ObjectLockConfiguration>"),
     ("PUT", "", "publicAccessBlock", "<PublicAccessBlockConfiguration></PublicAccessBlockConfiguration>"),
     ("DELETE", "", "policy", ""),
-    ("GET", "", "versions", ""),
     ("GET", "", "inventory", ""),
     ("GET", "/key", "tagging", ""),
     ("PUT", "/key", "tagging", "<Tagging><TagSet></TagSet></Tagging>"),
@@ -82,8 +80,6 @@ HEADERS_NOT_YET = {
     "x-amz-server-side-encryption-customer-algorithm": "AES256",
     "x-amz-object-lock-mode": "GOVERNANCE",
     "x-amz-object-lock-legal-hold": "ON",
-    "x-amz-acl": "public-read",
-    "x-amz-grant-read": "id=someone",
     "x-amz-tagging": "a=b",
     "x-amz-storage-class": "GLACIER",
     "x-amz-write-offset-bytes": "7",
@@ -97,13 +93,30 @@ def test_headers_that_would_not_be_kept(raw, bucket, name):
     raw.get(path).refused(404, "NoSuchKey")
 
 
+OTHERS_ACL = [{"x-amz-acl": "public-read"}, {"x-amz-grant-read": "id=someone"}]
+
+
 def test_the_only_acl_there_is(raw, bucket):
-    raw.put(f"/{bucket}/key", b"content", {"x-amz-acl": "private"}).ok()
-    assert raw.get(f"/{bucket}/key", {"acl": ""}).ok().one("Permission") == "FULL_CONTROL"
-    raw.put(f"/{bucket}-public", headers={"x-amz-acl": "public-read"}).refused(501, "NotImplemented")
+    path, refusal = f"/{bucket}/key", (400, "AccessControlListNotSupported")
+    for headers in OTHERS_ACL:
+        raw.put(path, b"content", headers).refused(*refusal)
+        raw.post(path, {"uploads": ""}, headers=headers).refused(*refusal)
+        raw.get(path).refused(404, "NoSuchKey")
+        raw.put(f"/{bucket}-public", headers=headers).refused(400, "InvalidBucketAclWithObjectOwnership")
+        assert raw.head(f"/{bucket}-public").status == 404
+    raw.put(path, b"content", {"x-amz-acl": "private"}).ok()
+    for path in (path, f"/{bucket}"):
+        for headers in OTHERS_ACL:
+            raw.put(path, b"", headers, {"acl": ""}).refused(*refusal)
+        raw.put(path, b"", {"x-amz-acl": "private"}, {"acl": ""}).ok()
+        acl = raw.get(path, {"acl": ""}).ok()
+        assert acl.all("Permission") == ["FULL_CONTROL"]
+        raw.put(path, acl.body, query={"acl": ""}).ok()
+        raw.put(path, acl.body.replace(b"FULL_CONTROL", b"READ"), query={"acl": ""}).refused(*refusal)
 
 
 def test_buckets_are_made_where_they_are_asked_for(raw, bucket):
+    """Behaviour row 31."""
     made = f"/{bucket}-made"
     text = "<CreateBucketConfiguration><LocationConstraint>{}</LocationConstraint></CreateBucketConfiguration>"
     raw.put(made, text.format("eu-nowhere-1").encode()).refused(400, "InvalidLocationConstraint")

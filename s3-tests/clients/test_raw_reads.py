@@ -145,6 +145,7 @@ def test_parts_and_attributes(raw, path):
 
 
 def test_forms_of_a_buckets_path(raw, bucket):
+    """Behaviour row 36."""
     raw.put(f"/{bucket}/key", b"content").ok()
     for path in (f"/{bucket}", f"/{bucket}/"):
         assert raw.list(path).all("Key") == ["key"]
@@ -157,6 +158,7 @@ KEYS = ["a b+c%2F(d)*'~!@$&,;:=?#[]", "ü/日本語", "/a", "a//b", "a/./../b", 
 
 @pytest.mark.parametrize("key", [*KEYS, "%", "+", "..", "e" * 1024])
 def test_every_legal_key(raw, bucket, key):
+    """Behaviour row 24."""
     path = f"/{bucket}/{key}"
     raw.put(path, key.encode()).ok()
     assert raw.get(path).ok().body == key.encode()
@@ -170,6 +172,7 @@ def test_keys_that_are_too_long(raw, bucket):
 
 
 def test_wrong_regions_are_told_the_right_one(raw, path):
+    """Behaviour row 36."""
     raw.put(path, b"content").ok()
     elsewhere = raw.using(region="eu-nowhere-1")
     refused = elsewhere.get(path).refused(400, "AuthorizationHeaderMalformed")

@@ -26,6 +26,8 @@ pub const PART_BYTES_MIN: u64 = 5 * 1024 * 1024;
 pub const PART_NUMBER_MAX: u16 = 10_000;
 /// Entries of a list page.
 pub const LIST_KEYS_MAX: usize = 1000;
+/// Buckets of a page of ListBuckets: what S3 lets an account have before it must ask for more.
+pub const LIST_BUCKETS_MAX: usize = 10_000;
 /// Keys of one DeleteObjects request.
 pub const DELETE_OBJECTS_MAX: usize = 1000;
 

@@ -1,7 +1,9 @@
 //! Completes answers: ids, the XML body of errors, and what the connection needs to know.
 
-use super::{Refusal, RequestId};
+use super::route::{self, Level};
+use super::{FrontConfig, Refusal, RequestId};
 use crate::body::WireState;
+use crate::xml::XmlBody;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -24,19 +26,25 @@ pub(super) struct Asked {
     /// The path without the query, which may hold a signature.
     pub(super) path: String,
     version: Version,
+    /// The region, when this is a HeadBucket: older clients learn it from whatever the answer is.
+    region: Option<HeaderValue>,
     /// The client waits for a 100 that hyper does not send, as there is no body to go on with.
     waits_in_vain: bool,
 }
 
 impl Asked {
-    pub(super) fn new(id: RequestId, parts: &Parts) -> Self {
+    pub(super) fn new(id: RequestId, parts: &Parts, config: &FrontConfig) -> Self {
         let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
         let is = |name, value| parts.headers.get(name).is_some_and(|own| own == value);
+        let heads_bucket =
+            method == Method::HEAD && route::level(parts, &config.hosts) == Level::Bucket;
+        let region = heads_bucket.then(|| HeaderValue::from_str(&config.regions.own).ok());
         Self {
             id,
             method,
             path,
             version: parts.version,
+            region: region.flatten(),
             waits_in_vain: is(header::EXPECT, "100-continue") && is(header::CONTENT_LENGTH, "0"),
         }
     }
@@ -57,7 +65,7 @@ pub(super) fn complete(asked: &Asked, answered: Answered, wire: &WireState) -> R
             Some(refusal) if response.status() == StatusCode::INTERNAL_SERVER_ERROR => {
                 refused(asked, &refusal)
             }
-            failure => completed(asked, late(asked, response), failure.as_ref()),
+            failure => completed(asked, written(late(asked, response)), failure.as_ref()),
         },
     };
     if asked.method == Method::HEAD && response.headers().contains_key(header::CONTENT_RANGE) {
@@ -74,6 +82,14 @@ pub(super) fn complete(asked: &Asked, answered: Answered, wire: &WireState) -> R
         response.headers_mut().remove(header::CONTENT_TYPE);
     }
     let headers = response.headers_mut();
+    // What does not exist is in no region.
+    if let Some(region) = asked
+        .region
+        .as_ref()
+        .filter(|_| status != StatusCode::NOT_FOUND)
+    {
+        headers.insert(BUCKET_REGION, region.clone());
+    }
     headers.insert(REQUEST_ID, header_value(&asked.id.to_string()));
     headers.insert(HOST_ID, header_value(&asked.id.host_id()));
     headers.insert(header::SERVER, HeaderValue::from_static("Cairn"));
@@ -85,6 +101,15 @@ pub(super) fn complete(asked: &Asked, answered: Answered, wire: &WireState) -> R
         // The rest of the body is still on its way; it must not be taken for a request. And botocore,
         // once it got a final answer where it waited for a 100, misreads the next on the connection.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Puts the body that an operation wrote itself in the place of the one from s3s.
+fn written(mut response: Response<Body>) -> Response<Body> {
+    if let Some(XmlBody(xml)) = response.extensions_mut().remove() {
+        *response.body_mut() = Body::from(xml);
+        response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     response
 }

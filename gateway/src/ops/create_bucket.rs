@@ -20,8 +20,8 @@ const REGION_THAT_MAKES_AGAIN: &str = "us-east-1";
 /// CreateBucket: the bucket is private and empty.
 ///
 /// # Errors
-/// InvalidBucketName, InvalidLocationConstraint; 409 when the name is taken; 501 for object lock,
-/// grants, and buckets of other kinds.
+/// InvalidBucketName, InvalidLocationConstraint; 400 for an ACL; 409 when the name is taken; 501 for object
+/// lock and buckets of other kinds.
 pub async fn run(
     context: Arc<Context>,
     request: S3Request<CreateBucketInput>,
@@ -29,6 +29,14 @@ pub async fn run(
     let input = &request.input;
     crate::s3::record_target(&input.bucket, None);
     let signer = context.signer(&request)?;
+    if unsupported::asks_for_acl(&request.headers) {
+        let message =
+            "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
+        return Err(ApiError::bad(
+            "InvalidBucketAclWithObjectOwnership",
+            message,
+        ));
+    }
     unsupported::check(&request.headers)?;
     refuse_ownership(input.object_ownership.as_ref())?;
     if let Some(configuration) = &input.create_bucket_configuration {

@@ -1,13 +1,15 @@
 //! DeleteObjects.
 
-use super::delete_object::delete;
-use super::{OpResult, object_body};
+use super::delete_object::{condition, delete};
+use super::object_tagging::require_checksum;
+use super::{OpResult, version};
 use crate::context::Context;
-use crate::error::ApiError;
+use crate::error::{self, ApiError};
+use crate::xml;
 use futures::stream::{self, StreamExt};
-use index::DeleteCondition;
+use index::{DeleteCondition, Deleted, VersionRef};
+use s3s::S3Request;
 use s3s::dto::*;
-use s3s::{S3Request, S3Response};
 use std::sync::Arc;
 use types::limits::{DELETE_OBJECTS_MAX, OBJECT_KEY_BYTES_MAX};
 
@@ -15,11 +17,11 @@ use types::limits::{DELETE_OBJECTS_MAX, OBJECT_KEY_BYTES_MAX};
 const CONCURRENT: usize = 64;
 
 /// DeleteObjects: each key by itself, in any order; a key that is not there counts as deleted. The
-/// body has been compared with Content-MD5 or the checksum it came with ([`crate::digest`]); unlike
-/// AWS, one that came with neither is taken, since its signature may cover it.
+/// body has been compared with Content-MD5 or the checksum it came with ([`crate::digest`]).
 ///
 /// # Errors
-/// What stands between the signer and the bucket; MalformedXML for no keys or more than 1,000.
+/// What stands between the signer and the bucket; InvalidRequest for a body that came with neither
+/// Content-MD5 nor a checksum; MalformedXML for no keys or more than 1,000.
 pub async fn run(
     context: Arc<Context>,
     request: S3Request<DeleteObjectsInput>,
@@ -27,70 +29,82 @@ pub async fn run(
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
     let owned = context.owned(&request, &input.bucket, expected).await?;
+    require_checksum(&request.headers)?;
     let Delete { objects, quiet } = request.input.delete;
     if objects.is_empty() || objects.len() > DELETE_OBJECTS_MAX {
-        let message = "The XML you provided was not well-formed or did not validate against our \
-                       published schema";
-        return Err(ApiError::bad("MalformedXML", message));
+        return Err(error::malformed_xml());
     }
     let (context, bucket) = (&context, &owned.bucket);
-    let outcomes: Vec<(String, Result<(), ApiError>)> = stream::iter(objects)
-        .map(|object| async move {
-            let outcome = delete_one(context, bucket, &object).await;
-            (object.key, outcome)
-        })
+    let outcomes: Vec<Result<DeletedObject, Error>> = stream::iter(objects)
+        .map(|object| delete_one(context, bucket, object))
         .buffered(CONCURRENT)
         .collect()
         .await;
-
     let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-    for (key, outcome) in outcomes {
+    for outcome in outcomes {
         match outcome {
-            Ok(()) => deleted.push(DeletedObject {
-                key: Some(key),
-                ..DeletedObject::default()
-            }),
-            Err(error) => errors.push(refused(key, &error)),
+            Ok(gone) => deleted.push(gone),
+            Err(error) => errors.push(error),
         }
     }
     let quiet = quiet.unwrap_or(false);
-    Ok(S3Response::new(DeleteObjectsOutput {
+    xml::answer(&DeleteObjectsOutput {
         deleted: (!quiet).then_some(deleted),
         errors: Some(errors),
         request_charged: None,
-    }))
+    })
 }
 
 async fn delete_one(
     context: &Context,
     bucket: &index::Bucket,
-    object: &ObjectIdentifier,
-) -> Result<(), ApiError> {
+    object: ObjectIdentifier,
+) -> Result<DeletedObject, Error> {
+    let outcome = match target(&object) {
+        Ok((version, condition)) => delete(context, bucket, (&object.key, version), condition)
+            .await
+            .map(|deleted| (version, deleted)),
+        Err(error) => Err(error),
+    };
+    match outcome {
+        Ok((version, deleted)) => Ok(gone(object.key, version, deleted)),
+        Err(error) => Err(refused(object, &error)),
+    }
+}
+
+/// What of a key is to be deleted, and on what condition.
+fn target(object: &ObjectIdentifier) -> Result<(Option<VersionRef>, DeleteCondition), ApiError> {
     if object.key.is_empty() || object.key.len() > OBJECT_KEY_BYTES_MAX {
         return Err(ApiError::bad(
             "KeyTooLongError",
             "Your key is too long or empty",
         ));
     }
-    object_body::refuse_version(object.version_id.as_deref())?;
-    if object.last_modified_time.is_some() || object.size.is_some() {
-        return Err(ApiError::not_implemented(format_args!(
-            "conditions on time or size"
-        )));
-    }
-    let condition = DeleteCondition {
-        etag: object.e_tag.as_ref().map(|etag| etag.value().to_owned()),
-        ..Default::default()
-    };
-    delete(context, bucket, (&object.key, None), condition).await?;
-    Ok(())
+    // S3 tells no id that cannot be from one that is not there.
+    let version = version::parse(object.version_id.as_deref());
+    let version = version.map_err(|_| error::no_such_version())?;
+    let etag = object.e_tag.as_ref().map(|etag| etag.value().to_owned());
+    let condition = condition(etag, object.last_modified_time.as_ref(), object.size)?;
+    Ok((version, condition))
 }
 
-fn refused(key: String, error: &ApiError) -> Error {
+/// An entry of what is gone. Of a delete marker it tells the id: of the one that was made, or of the one
+/// that was removed.
+fn gone(key: String, asked: Option<VersionRef>, deleted: Deleted) -> DeletedObject {
+    let marker = deleted.version.filter(|_| deleted.delete_marker);
+    DeletedObject {
+        delete_marker: deleted.delete_marker.then_some(true),
+        delete_marker_version_id: marker.map(version::name),
+        key: Some(key),
+        version_id: asked.map(version::name),
+    }
+}
+
+fn refused(object: ObjectIdentifier, error: &ApiError) -> Error {
     Error {
         code: Some(error.code().to_owned()),
-        key: Some(key),
+        key: Some(object.key),
         message: Some(error.message().to_owned()),
-        version_id: None,
+        version_id: object.version_id,
     }
 }

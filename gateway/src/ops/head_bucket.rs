@@ -2,13 +2,11 @@
 
 use super::OpResult;
 use crate::context::Context;
-use crate::error::ApiError;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 use std::sync::Arc;
 
-/// HeadBucket: x-amz-bucket-region, also beside a refusal, since older clients learn the region
-/// from it. (Not beside a 404: there is no bucket that has a region.)
+/// HeadBucket. (The region beside a refusal comes from [`crate::http`], which sees all of them.)
 ///
 /// # Errors
 /// What stands between the signer and the bucket.
@@ -17,19 +15,12 @@ pub async fn run(
     request: S3Request<HeadBucketInput>,
 ) -> OpResult<HeadBucketOutput> {
     let expected = request.input.expected_bucket_owner.as_deref();
-    let found = context
+    context
         .owned(&request, &request.input.bucket, expected)
-        .await;
-    found.map_err(|error| with_region(error, &context.config.region))?;
+        .await?;
     Ok(S3Response::new(HeadBucketOutput {
+        access_point_alias: Some(false),
         bucket_region: Some(context.config.region.clone()),
         ..HeadBucketOutput::default()
     }))
-}
-
-fn with_region(error: ApiError, region: &str) -> ApiError {
-    if error.status() == http::StatusCode::NOT_FOUND {
-        return error;
-    }
-    error.with_header("x-amz-bucket-region", region)
 }

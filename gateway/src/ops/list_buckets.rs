@@ -4,10 +4,14 @@ use super::OpResult;
 use super::acl::owner;
 use super::listing;
 use crate::context::Context;
+use crate::error::ApiError;
 use crate::headers::timestamp;
+use crate::xml;
+use index::BucketPage;
+use s3s::S3Request;
 use s3s::dto::*;
-use s3s::{S3Request, S3Response};
 use std::sync::Arc;
+use types::limits::LIST_BUCKETS_MAX;
 
 /// ListBuckets: the buckets of the signer, by name.
 ///
@@ -24,34 +28,44 @@ pub async fn run(
     let elsewhere = input
         .bucket_region
         .is_some_and(|region| region != context.config.region);
-    let max = input
-        .max_buckets
-        .map(|max| listing::page_limit(Some(max), "max-buckets"));
-    let max = max.transpose()?.unwrap_or(usize::MAX);
+    let max = page_limit(input.max_buckets)?;
 
-    let mut found = context.index.list_buckets(&signer.canonical_id).await?;
-    found.retain(|bucket| {
-        !elsewhere
-            && bucket.name.starts_with(&prefix)
-            && after.as_ref().is_none_or(|after| bucket.name > *after)
-    });
-    found.sort_by(|a, b| a.name.cmp(&b.name));
-    let more = found.len() > max;
-    found.truncate(max);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|last| listing::encode_token(&last.name));
+    let page = if elsewhere {
+        BucketPage::default()
+    } else {
+        let list = index::ListBuckets {
+            owner: &signer.canonical_id,
+            prefix: &prefix,
+            after: after.as_deref().unwrap_or_default(),
+            max,
+        };
+        context.index.list_buckets_page(list).await?
+    };
     let region = &context.config.region;
-    let buckets = found.into_iter().map(|bucket| Bucket {
+    let buckets = page.buckets.into_iter().map(|bucket| Bucket {
         bucket_region: Some(region.clone()),
         creation_date: Some(timestamp(bucket.created_ms)),
         name: Some(bucket.name),
     });
-    Ok(S3Response::new(ListBucketsOutput {
+    xml::answer(&ListBucketsOutput {
         buckets: Some(buckets.collect()),
-        continuation_token: next,
+        continuation_token: page.next.as_deref().map(listing::encode_token),
         owner: Some(owner(&signer)),
         prefix: (!prefix.is_empty()).then_some(prefix),
-    }))
+    })
+}
+
+/// Buckets of a page: as many as S3 allows an account without asking, unless told otherwise.
+fn page_limit(asked: Option<i32>) -> Result<usize, ApiError> {
+    let Some(asked) = asked else {
+        return Ok(LIST_BUCKETS_MAX);
+    };
+    let limit = usize::try_from(asked).ok();
+    limit
+        .filter(|limit| (1..=LIST_BUCKETS_MAX).contains(limit))
+        .ok_or_else(|| {
+            let message =
+                format!("Argument max-buckets must be an integer between 1 and {LIST_BUCKETS_MAX}");
+            ApiError::bad("InvalidArgument", message)
+        })
 }

@@ -5,9 +5,10 @@ use super::acl::owner;
 use super::listing::{Encoding, page_limit};
 use crate::context::Context;
 use crate::error::ApiError;
+use crate::xml;
 use index::{ListObjects, ObjectPage};
+use s3s::S3Request;
 use s3s::dto::*;
-use s3s::{S3Request, S3Response};
 use std::sync::Arc;
 
 /// ListObjects.
@@ -37,7 +38,7 @@ pub async fn run(
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
     // S3 gives the marker only with a delimiter; without one it is the last key.
     let next = page.next.as_deref().filter(|_| delimiter.is_some());
-    Ok(S3Response::new(ListObjectsOutput {
+    xml::answer(&ListObjectsOutput {
         name: Some(input.bucket),
         prefix: Some(encoding.text(input.prefix.as_deref().unwrap_or_default())),
         marker: Some(encoding.text(input.marker.as_deref().unwrap_or_default())),
@@ -54,7 +55,7 @@ pub async fn run(
                 .collect(),
         ),
         request_charged: None,
-    }))
+    })
 }
 
 /// One page of the index; none of a page without room is asked for.

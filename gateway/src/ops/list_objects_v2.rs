@@ -5,9 +5,10 @@ use super::acl::owner;
 use super::list_objects::page;
 use super::listing::{Encoding, decode_token, encode_token, page_limit};
 use crate::context::Context;
+use crate::xml;
 use index::ListObjects;
+use s3s::S3Request;
 use s3s::dto::*;
-use s3s::{S3Request, S3Response};
 use std::sync::Arc;
 
 /// ListObjectsV2. A token goes on strictly after the last key or prefix that was returned;
@@ -45,7 +46,7 @@ pub async fn run(
         .then(|| owner(&owned.signer));
     let count = page.objects.len() + page.common_prefixes.len();
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
-    Ok(S3Response::new(ListObjectsV2Output {
+    xml::answer(&ListObjectsV2Output {
         name: Some(input.bucket),
         prefix: Some(encoding.text(input.prefix.as_deref().unwrap_or_default())),
         max_keys: i32::try_from(limit).ok(),
@@ -64,5 +65,5 @@ pub async fn run(
                 .collect(),
         ),
         request_charged: None,
-    }))
+    })
 }

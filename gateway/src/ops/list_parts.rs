@@ -8,9 +8,10 @@ use crate::context::Context;
 use crate::digest;
 use crate::error::{self, ApiError};
 use crate::headers::{shown_class, timestamp};
+use crate::xml;
 use index::key::upload::{PartRecord, UploadRecord};
+use s3s::S3Request;
 use s3s::dto::*;
-use s3s::{S3Request, S3Response};
 use std::sync::Arc;
 use types::UploadId;
 
@@ -37,7 +38,7 @@ pub async fn run(
     let record = page.upload;
     let last = page.parts.last().map_or(after, |part| part.number);
     let owner = owner(&owned.signer);
-    Ok(S3Response::new(ListPartsOutput {
+    xml::answer(&ListPartsOutput {
         bucket: Some(input.bucket.clone()),
         key: Some(input.key.clone()),
         upload_id: Some(input.upload_id.clone()),
@@ -55,7 +56,7 @@ pub async fn run(
         next_part_number_marker: Some(i32::from(last)),
         parts: Some(page.parts.into_iter().map(part).collect()),
         ..ListPartsOutput::default()
-    }))
+    })
 }
 
 fn marker(marker: Option<i32>) -> Result<u16, ApiError> {

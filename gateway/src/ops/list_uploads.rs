@@ -8,9 +8,10 @@ use crate::context::Context;
 use crate::digest;
 use crate::error::ApiError;
 use crate::headers::{shown_class, timestamp};
+use crate::xml;
 use index::{ListUploads, ListedUpload, UploadPage};
+use s3s::S3Request;
 use s3s::dto::*;
-use s3s::{S3Request, S3Response};
 use std::sync::Arc;
 use types::UploadId;
 
@@ -48,7 +49,7 @@ pub async fn run(
     let owner = owner(&owned.signer);
     let (next_key, next_upload) = page.next.clone().unzip();
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
-    Ok(S3Response::new(ListMultipartUploadsOutput {
+    xml::answer(&ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         common_prefixes: Some(encoding.prefixes(&page.common_prefixes)),
         delimiter: encoding.optional(delimiter.as_deref()),
@@ -67,7 +68,7 @@ pub async fn run(
                 .map(|listed| upload(listed, encoding, &owner))
                 .collect(),
         ),
-    }))
+    })
 }
 
 /// S3 ignores the upload marker without a key marker.

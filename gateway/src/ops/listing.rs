@@ -1,11 +1,16 @@
 //! What the lists of S3 share: limits, tokens, encoding.
 
+use crate::digest;
 use crate::error::ApiError;
 use crate::headers::{shown_class, timestamp};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use index::ListedObject;
-use s3s::dto::{CommonPrefix, ETag, EncodingType, Object, ObjectStorageClass, Owner};
+use index::key::object::ChecksumType as StoredType;
+use s3s::dto::{
+    ChecksumAlgorithm, ChecksumAlgorithmList, ChecksumType, CommonPrefix, ETag, EncodingType,
+    Object, ObjectStorageClass, Owner,
+};
 use types::limits::{LIST_KEYS_MAX, OBJECT_KEY_BYTES_MAX};
 
 /// Tokens begin with this, so that their form can change.
@@ -91,7 +96,12 @@ impl Encoding {
     /// An entry of Contents.
     pub(crate) fn object(self, listed: ListedObject, owner: Option<Owner>) -> Object {
         let class = shown_class(&listed.storage_class).to_owned();
+        let checksum = listed.checksum.as_ref();
+        let (checksum_algorithm, checksum_type) =
+            shown_checksum(checksum.map(|(name, kind)| (name.as_str(), *kind)));
         Object {
+            checksum_algorithm,
+            checksum_type,
             e_tag: Some(ETag::Strong(listed.etag)),
             key: Some(self.text(&listed.key)),
             last_modified: Some(timestamp(listed.last_modified_ms)),
@@ -109,6 +119,19 @@ impl Encoding {
         };
         prefixes.iter().map(shown).collect()
     }
+}
+
+/// What an entry says of its object's checksum.
+pub(crate) fn shown_checksum(
+    checksum: Option<(&str, StoredType)>,
+) -> (Option<ChecksumAlgorithmList>, Option<ChecksumType>) {
+    let Some((algorithm, kind)) = checksum else {
+        return (None, None);
+    };
+    (
+        Some(vec![ChecksumAlgorithm::from(algorithm.to_owned())]),
+        Some(ChecksumType::from_static(digest::type_name(kind))),
+    )
 }
 
 /// Percent-encodes all but unreserved characters and the slash. A space becomes `%20`, which every

@@ -121,15 +121,16 @@ pub(super) fn require_checksum(headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn absent(version: Option<VersionRef>) -> ApiError {
+/// 404 for a version that is not there, or for a key that has no current one.
+pub(super) fn absent(version: Option<VersionRef>) -> ApiError {
     match version {
         None => error::no_such_key(),
         Some(_) => error::no_such_version(),
     }
 }
 
-/// A delete marker has no tags.
-fn is_marker(version: VersionRef) -> ApiError {
+/// 405: a delete marker has neither tags nor an ACL.
+pub(super) fn is_marker(version: VersionRef) -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "MethodNotAllowed",

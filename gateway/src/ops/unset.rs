@@ -91,7 +91,4 @@ default! {
     /// GetBucketRequestPayment: the owner of the bucket pays.
     request_payment(GetBucketRequestPaymentInput) -> GetBucketRequestPaymentOutput:
         GetBucketRequestPaymentOutput { payer: Some(Payer::from_static(Payer::BUCKET_OWNER)) };
-    /// GetBucketVersioning: never enabled.
-    versioning(GetBucketVersioningInput) -> GetBucketVersioningOutput:
-        GetBucketVersioningOutput::default();
 }

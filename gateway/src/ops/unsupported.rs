@@ -5,11 +5,10 @@ use crate::error::ApiError;
 use http::{HeaderMap, HeaderValue};
 
 /// A header that begins with one of these asks for a feature that is not there.
-const PREFIXES: [&str; 4] = [
+const PREFIXES: [&str; 3] = [
     "x-amz-server-side-encryption",
     "x-amz-copy-source-server-side-encryption",
     "x-amz-object-lock-",
-    "x-amz-grant-",
 ];
 
 /// A header with one of these names asks for a feature that is not there.
@@ -19,23 +18,44 @@ const NAMES: [&str; 2] = [
 ];
 
 const ACL: &str = "x-amz-acl";
+/// Headers that begin with this grant rights to somebody.
+const GRANT: &str = "x-amz-grant-";
 /// Canned ACLs that give the owner of the bucket every right and nobody else any.
 const PRIVATE_ACLS: [&str; 2] = ["private", "bucket-owner-full-control"];
 
 /// Refuses a request that asks for what is not there.
 ///
 /// # Errors
-/// 501 NotImplemented, naming the header.
+/// 501 NotImplemented, naming the header; 400 for an ACL that would give others rights.
 pub(crate) fn check(headers: &HeaderMap) -> Result<(), ApiError> {
     for (name, value) in headers.iter().filter(|(_, value)| !value.is_empty()) {
         let name = name.as_str();
         let listed =
             PREFIXES.iter().any(|prefix| name.starts_with(prefix)) || NAMES.contains(&name);
-        if (listed && !says_no(name, value)) || (name == ACL && !is_private(value)) {
+        if listed && !says_no(name, value) {
             return Err(ApiError::not_implemented(format_args!("the header {name}")));
         }
     }
+    if asks_for_acl(headers) {
+        return Err(no_acls());
+    }
     Ok(())
+}
+
+/// Whether a request asks for rights of anybody but the owner of the bucket.
+pub(crate) fn asks_for_acl(headers: &HeaderMap) -> bool {
+    headers
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .any(|(name, value)| {
+            name.as_str().starts_with(GRANT) || (name == ACL && !is_private(value))
+        })
+}
+
+/// What AWS answers about ACLs where the owner of the bucket owns its objects.
+pub(crate) fn no_acls() -> ApiError {
+    let message = "The bucket does not allow ACLs";
+    ApiError::bad("AccessControlListNotSupported", message)
 }
 
 /// The flag with which a client says that it does not want object lock.

@@ -50,6 +50,26 @@ async fn pages_of_buckets() {
     assert_eq!(second.element("ContinuationToken"), "");
     let prefixed = server.send(get("/").query("prefix", "bb")).await;
     assert_eq!(prefixed.elements("Name"), ["bbb", "bbc"]);
+    assert_eq!(prefixed.elements("Prefix"), ["bb"]);
+    assert_eq!(prefixed.elements("BucketRegion"), [REGION, REGION]);
+    let here = server.send(get("/").query("bucket-region", REGION)).await;
+    assert_eq!(here.elements("Name").len(), 4);
+    let elsewhere = server.send(get("/").query("bucket-region", "mars-1")).await;
+    assert_eq!(
+        (elsewhere.status, elsewhere.elements("Name").len()),
+        (200, 0)
+    );
+    for (name, value) in [
+        ("max-buckets", "0"),
+        ("max-buckets", "10001"),
+        ("max-buckets", "-1"),
+        ("max-buckets", "many"),
+        ("continuation-token", "made/up"),
+    ] {
+        let refused = server.send(get("/").query(name, value)).await;
+        let code = "InvalidArgument";
+        assert_eq!(refused.refusal(), (400, code.into()), "{name}={value}");
+    }
 }
 
 #[tokio::test]
@@ -75,6 +95,9 @@ async fn in_us_east_1_its_owner_may_make_a_bucket_again() {
     assert_eq!(server.send(get("/bucket/key")).await.text(), "x");
     let others = server.send(put("/bucket").by(Who::Bob)).await;
     assert_eq!(others.refusal(), (409, "BucketAlreadyExists".into()));
+    let place = server.send(get("/bucket").query("location", "")).await;
+    assert!(place.text().contains("LocationConstraint"));
+    assert!(!place.text().contains("us-east-1"), "{}", place.text());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ fn list(keys: &[&str], quiet: bool) -> String {
     format!("<Delete>{objects}<Quiet>{quiet}</Quiet></Delete>")
 }
 
-async fn delete_many(server: &Server, body: String) -> Answer {
+pub async fn delete_many(server: &Server, body: String) -> Answer {
     let md5 = openssl::hash::hash(openssl::hash::MessageDigest::md5(), body.as_bytes()).unwrap();
     let md5 = gateway::digest::encode(&md5);
     let request = post("/bucket")
@@ -99,6 +99,60 @@ async fn conditions_on_deletes() {
     assert_eq!(absent.status, 204);
 }
 
+/// Behaviour row 30: of a version that is not there every condition holds, also those on time and size.
+#[tokio::test]
+async fn conditions_on_time_and_size() {
+    let server = Server::with_bucket().await;
+    let bare = || delete("/bucket/key");
+    let (time, size) = ("x-amz-if-match-last-modified-time", "x-amz-if-match-size");
+    let stored = server.send(put("/bucket/key").body("12345")).await;
+    let modified = server.send(head("/bucket/key")).await;
+    let modified = modified.header("last-modified").to_owned();
+    let long_ago = "Wed, 21 Oct 2015 07:28:00 GMT";
+    for refused in [
+        bare().header(size, "4"),
+        bare().header(time, long_ago),
+        bare().header(time, long_ago).header(size, "5"),
+        bare().header(time, &modified).header("if-match", "\"no\""),
+    ] {
+        let answer = server.send(refused.clone()).await;
+        assert_eq!(
+            answer.refusal(),
+            (412, "PreconditionFailed".into()),
+            "{refused:?}"
+        );
+    }
+    let negative = server.send(bare().header(size, "-1")).await;
+    assert_eq!(negative.refusal(), (400, "InvalidArgument".into()));
+    let object = |inside: &str| format!("<Delete><Object><Key>key</Key>{inside}</Object></Delete>");
+    for inside in [
+        "<Size>4</Size>".to_owned(),
+        format!("<LastModifiedTime>{long_ago}</LastModifiedTime>"),
+        "<ETag>no</ETag>".to_owned(),
+    ] {
+        let answer = delete_many(&server, object(&inside)).await;
+        assert_eq!(answer.elements("Code"), ["PreconditionFailed"], "{inside}");
+    }
+    assert_eq!(server.send(head("/bucket/key")).await.status, 200);
+    let all = bare()
+        .header(size, "5")
+        .header(time, &modified)
+        .header("if-match", stored.header("etag"));
+    assert_eq!(server.send(all.clone()).await.status, 204);
+    assert_eq!(server.send(head("/bucket/key")).await.status, 404);
+    assert_eq!(server.send(all).await.status, 204);
+    assert_eq!(
+        server.send(bare().header("if-match", "*")).await.status,
+        204
+    );
+    let again = server.send(put("/bucket/key").body("12345")).await;
+    let etag = again.header("etag").replace('"', "&quot;");
+    let inside = format!("<ETag>{etag}</ETag><Size>5</Size>");
+    let answer = delete_many(&server, object(&inside)).await;
+    assert_eq!(answer.elements("Key"), ["key"], "{}", answer.text());
+    assert_eq!(server.send(head("/bucket/key")).await.status, 404);
+}
+
 #[tokio::test]
 async fn a_directory_marker_goes_alone() {
     let server = Server::with_bucket().await;
@@ -129,4 +183,78 @@ async fn a_wrong_content_md5_deletes_nothing() {
         (400, "BadDigest".into())
     );
     assert_eq!(server.send(head("/bucket/a")).await.status, 200);
+}
+
+/// Behaviour row 34: AWS takes no such list without a checksum, whatever its signature covers.
+#[tokio::test]
+async fn a_list_without_a_checksum_deletes_nothing() {
+    let server = Server::with_bucket().await;
+    assert_eq!(server.send(put("/bucket/a").body("x")).await.status, 200);
+    let bare = post("/bucket")
+        .query("delete", "")
+        .body(list(&["a"], false));
+    let refused = server.send(bare.clone()).await;
+    assert_eq!(refused.refusal(), (400, "InvalidRequest".into()));
+    assert_eq!(
+        refused.element("Message"),
+        "Missing required header for this request: Content-MD5"
+    );
+    assert_eq!(server.send(head("/bucket/a")).await.status, 200);
+    let crc = openssl::base64::encode_block(&crc32(list(&["a"], false).as_bytes()));
+    let summed = server.send(bare.header("x-amz-checksum-crc32", &crc)).await;
+    assert_eq!(summed.elements("Key"), ["a"], "{}", summed.text());
+    assert_eq!(server.send(head("/bucket/a")).await.status, 404);
+}
+
+fn crc32(bytes: &[u8]) -> [u8; 4] {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0xEDB8_8320 & (crc & 1).wrapping_neg());
+        }
+    }
+    (!crc).to_be_bytes()
+}
+
+/// The elements of one object of a list, and what is answered for it.
+#[tokio::test]
+async fn versions_in_a_list() {
+    let server = Server::with_bucket().await;
+    let enabled = crate::versions::versioning("Enabled");
+    assert_eq!(server.send(enabled).await.status, 200);
+    for key in ["a", "b", "b"] {
+        let stored = server.send(put(&format!("/bucket/{key}")).body("x")).await;
+        assert_eq!(stored.status, 200);
+    }
+    let marked = delete_many(&server, list(&["a", "absent"], false)).await;
+    assert_eq!(marked.elements("DeleteMarker"), ["true", "true"]);
+    let markers = marked.elements("DeleteMarkerVersionId");
+    assert_eq!(markers.len(), 2, "{}", marked.text());
+    assert!(marked.elements("VersionId").is_empty());
+
+    let shown = server.send(get("/bucket").query("versions", "").query("prefix", "b"));
+    let old = shown.await.elements("VersionId");
+    let objects = format!(
+        "<Delete><Object><Key>a</Key><VersionId>{}</VersionId></Object>\
+         <Object><Key>b</Key><VersionId>{}</VersionId></Object>\
+         <Object><Key>b</Key><VersionId>made-up</VersionId></Object>\
+         <Object><Key>b</Key><VersionId>null</VersionId></Object></Delete>",
+        markers[0], old[1]
+    );
+    let answer = delete_many(&server, objects).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.elements("Deleted").len(), 3, "{}", answer.text());
+    assert_eq!(answer.elements("DeleteMarker"), ["true"]);
+    assert_eq!(answer.elements("DeleteMarkerVersionId"), markers[..1]);
+    assert_eq!(
+        answer.elements("VersionId"),
+        [markers[0].as_str(), old[1].as_str(), "null", "made-up"]
+    );
+    assert_eq!(answer.elements("Code"), ["NoSuchVersion"]);
+    assert_eq!(server.send(get("/bucket/a")).await.text(), "x");
+    let left = server.send(get("/bucket").query("versions", "")).await;
+    let ids = left.elements("VersionId");
+    assert_eq!(ids.len(), 3, "{}", left.text());
+    assert!(ids.contains(&old[0]) && ids.contains(&markers[1]));
 }

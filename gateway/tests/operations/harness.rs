@@ -22,6 +22,7 @@ use types::clock::SystemClock;
 use types::entropy::SeededEntropy;
 
 pub const REGION: &str = "pek3";
+pub const REGION_ALIAS: &str = "us-east-1";
 const UNSIGNED: &str = "UNSIGNED-PAYLOAD";
 
 /// Who sends a request.
@@ -99,7 +100,7 @@ impl Server {
         let config = FrontConfig {
             regions: Regions {
                 own: REGION.to_owned(),
-                aliases: Vec::new(),
+                aliases: vec![REGION_ALIAS.to_owned()],
             },
             hosts,
             body_idle: Duration::from_secs(5),
@@ -237,6 +238,8 @@ pub struct Request {
     who: Who,
     length: Option<u64>,
     payload: &'static str,
+    region: &'static str,
+    secret: Option<&'static str>,
 }
 
 pub fn request(method: http::Method, path: &str) -> Request {
@@ -249,6 +252,8 @@ pub fn request(method: http::Method, path: &str) -> Request {
         who: Who::Ann,
         length: None,
         payload: UNSIGNED,
+        region: REGION,
+        secret: None,
     }
 }
 
@@ -311,6 +316,18 @@ impl Request {
         self
     }
 
+    /// Signs for another region.
+    pub fn region(mut self, region: &'static str) -> Self {
+        self.region = region;
+        self
+    }
+
+    /// Signs with another key than the signer's.
+    pub fn secret(mut self, secret: &'static str) -> Self {
+        self.secret = Some(secret);
+        self
+    }
+
     fn signed(self) -> http::Request<()> {
         let (date, time) = now();
         let mut query: Vec<String> = self
@@ -362,12 +379,12 @@ impl Request {
         );
         let scope = CredentialScope {
             date: date.to_owned(),
-            region: REGION.to_owned(),
+            region: self.region.to_owned(),
             service: "s3".to_owned(),
         };
         let digest = hex::encode(Sha256::digest(canonical));
         let signed = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}");
-        let key = signing_key(self.who.secret_key(), &scope);
+        let key = signing_key(self.secret.unwrap_or(self.who.secret_key()), &scope);
         let signature = hex::encode(hmac(&key, signed.as_bytes()));
         let access_key = self.who.access_key();
         format!(

@@ -209,3 +209,123 @@ async fn arguments_out_of_bounds() {
         );
     }
 }
+
+/// Behaviour row 24. S3 writes what XML 1.0 cannot hold as a reference, and clients who want to read it ask
+/// for encoding-type=url.
+#[tokio::test]
+async fn keys_that_xml_cannot_hold() {
+    let server = Server::with_bucket().await;
+    let enabled = crate::versions::versioning("Enabled");
+    assert_eq!(server.send(enabled).await.status, 200);
+    let key = "a\u{1}b\rc\td/&<>";
+    assert_eq!(
+        server.send(put(&format!("/bucket/{key}"))).await.status,
+        200
+    );
+    let uploads = get("/bucket").query("uploads", "");
+    let started = post(&format!("/bucket/{key}")).query("uploads", "");
+    assert_eq!(server.send(started).await.status, 200);
+    let escaped = "a&#x1;b&#xd;c&#x9;d/";
+    for list in [
+        v2(),
+        get("/bucket"),
+        uploads,
+        get("/bucket").query("versions", ""),
+    ] {
+        let plain = server.send(list.clone()).await;
+        assert_eq!(plain.elements("Key"), [format!("{escaped}&amp;&lt;&gt;")]);
+        assert!(!plain.bytes().iter().any(u8::is_ascii_control));
+        let grouped = list.query("delimiter", "/");
+        let plain = server.send(grouped.clone()).await;
+        let group = format!("<Prefix>{escaped}</Prefix>");
+        assert_eq!(plain.elements("CommonPrefixes"), [group]);
+        let url = server.send(grouped.query("encoding-type", "url")).await;
+        let group = "<Prefix>a%01b%0Dc%09d/</Prefix>";
+        assert_eq!(url.elements("CommonPrefixes"), [group]);
+    }
+}
+
+/// Every field that holds a key or a piece of one is encoded; a token is not.
+#[tokio::test]
+async fn url_encoding_of_every_field() {
+    let server = Server::with_bucket().await;
+    for key in ["p q/a b!ü", "p q/c d!1", "p q/e f"] {
+        assert_eq!(
+            server.send(put(&format!("/bucket/{key}"))).await.status,
+            200
+        );
+    }
+    let encoded = |list: Request| {
+        list.query("encoding-type", "url")
+            .query("prefix", "p q/")
+            .query("delimiter", "!ü")
+            .query("max-keys", 1)
+    };
+    let page = server.send(encoded(v2()).query("start-after", "p q")).await;
+    for (name, value) in [
+        ("StartAfter", "p%20q"),
+        ("Delimiter", "%21%C3%BC"),
+        ("EncodingType", "url"),
+    ] {
+        assert_eq!(page.element(name), value, "{}", page.text());
+    }
+    let prefixes = ["p%20q/", "p%20q/a%20b%21%C3%BC"];
+    assert!(prefixes.iter().all(|prefix| {
+        let shown = format!("<Prefix>{prefix}</Prefix>");
+        page.text().contains(&shown)
+    }));
+    let page = encoded(get("/bucket")).query("marker", "p q/a b!ü");
+    let page = server.send(page).await;
+    assert_eq!(page.element("Marker"), "p%20q/a%20b%21%C3%BC");
+    assert_eq!(page.elements("Key"), ["p%20q/c%20d%211"]);
+    assert_eq!(page.element("NextMarker"), "p%20q/c%20d%211");
+    let page = encoded(get("/bucket").query("versions", ""));
+    let page = server.send(page.query("key-marker", "p q/a b!ü")).await;
+    assert_eq!(page.element("KeyMarker"), "p%20q/a%20b%21%C3%BC");
+    assert_eq!(page.element("NextKeyMarker"), "p%20q/c%20d%211");
+}
+
+/// Behaviour rows 17 and 18.
+#[tokio::test]
+async fn a_page_is_of_a_thousand_keys_at_most() {
+    let server = Server::with_bucket().await;
+    for n in 0..1002 {
+        let key = format!("/bucket/key-{n:04}");
+        assert_eq!(server.send(put(&key)).await.status, 200);
+    }
+    for asked in [v2(), v2().query("max-keys", 1001)] {
+        let page = server.send(asked).await;
+        assert_eq!(page.elements("Key").len(), 1000);
+        assert_eq!(page.element("MaxKeys"), "1000");
+        assert_eq!(page.element("KeyCount"), "1000");
+        assert_eq!(page.element("IsTruncated"), "true");
+        assert!(page.elements("NextMarker").is_empty());
+        let token = page.element("NextContinuationToken");
+        let rest = v2()
+            .query("continuation-token", &token)
+            .query("start-after", "a");
+        let rest = server.send(rest).await;
+        assert_eq!(rest.elements("Key"), ["key-1000", "key-1001"]);
+        assert_eq!(rest.element("ContinuationToken"), token);
+    }
+    let first = server.send(get("/bucket").query("max-keys", 1001)).await;
+    assert_eq!(first.elements("Key").len(), 1000);
+    assert_eq!(first.element("IsTruncated"), "true");
+    // Without a delimiter the first version's next marker is the last key.
+    assert!(first.elements("NextMarker").is_empty());
+    assert!(first.elements("KeyCount").is_empty());
+}
+
+#[tokio::test]
+async fn a_list_tells_of_checksums() {
+    let server = Server::with_bucket().await;
+    let stored = put("/bucket/key")
+        .body("hello")
+        .header("x-amz-checksum-crc32", "NhCmhg==");
+    assert_eq!(server.send(stored).await.status, 200);
+    for list in [v2(), get("/bucket"), get("/bucket").query("versions", "")] {
+        let page = server.send(list).await;
+        assert_eq!(page.elements("ChecksumAlgorithm"), ["CRC32"]);
+        assert_eq!(page.elements("ChecksumType"), ["FULL_OBJECT"]);
+    }
+}

@@ -21,3 +21,5 @@ mod races;
 mod reads;
 mod refusals;
 mod tagging;
+mod uploads;
+mod versions;

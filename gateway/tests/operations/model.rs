@@ -207,10 +207,7 @@ impl Run {
             .map(|key| format!("<Object><Key>{}</Key></Object>", KEYS[*key]))
             .collect();
         let body = format!("<Delete>{objects}</Delete>");
-        let answer = self
-            .server
-            .send(post("/bucket").query("delete", "").body(body))
-            .await;
+        let answer = crate::deletes::delete_many(&self.server, body).await;
         assert_eq!(
             (answer.status, answer.elements("Deleted").len()),
             (200, keys.len())

@@ -10,7 +10,10 @@ const DIRECTION: &[(&str, &str)] = &[
     ("chunkstore", "types"),
     ("gateway", "types index chunkstore"),
     ("scheduler", "types index chunkstore"),
-    ("server", "types index chunkstore gateway scheduler s3-tests"),
+    (
+        "server",
+        "types index chunkstore gateway scheduler s3-tests",
+    ),
     ("s3-tests", "types"),
     ("fuzz", "types index chunkstore gateway"),
     ("sim", "types index chunkstore gateway scheduler server"),

@@ -101,3 +101,14 @@ async fn the_host_of_http_2_is_signed() {
     }
     assert_eq!(seen.lock().payload, b"hello");
 }
+
+/// Behaviour row 36: SDKs sign again for the region that they are told.
+#[tokio::test]
+async fn a_presigned_request_for_another_region_is_told_ours() {
+    let server = Server::start().await;
+    let line = presign("GET", "/bucket/key").replace("pek3", "mars-1");
+    let wire = format!("{line} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
+    let answer = server.raw(wire.as_bytes()).await;
+    answer.expect(400, "AuthorizationQueryParametersError");
+    assert_eq!(answer.element("Region"), "pek3");
+}

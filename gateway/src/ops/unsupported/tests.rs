@@ -19,13 +19,20 @@ fn what_is_not_there_is_refused_unless_empty() {
         "x-amz-copy-source-server-side-encryption-customer-algorithm",
         "x-amz-object-lock-mode",
         "x-amz-object-lock-legal-hold",
-        "x-amz-grant-read",
         "x-amz-write-offset-bytes",
     ] {
         assert!(refused(name, "something"), "{name}");
         assert!(!refused(name, ""), "{name}, empty");
     }
-    assert!(refused("x-amz-acl", "public-read"));
+    for (name, value) in [("x-amz-acl", "public-read"), ("x-amz-grant-read", "id=b")] {
+        let headers = HeaderMap::from_iter([(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )]);
+        let error = check(&headers).unwrap_err();
+        assert_eq!(error.code(), "AccessControlListNotSupported");
+        assert!(!refused(name, ""));
+    }
     assert!(refused("x-amz-bucket-object-lock-enabled", "true"));
 }
 
