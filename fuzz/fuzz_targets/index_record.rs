@@ -2,7 +2,7 @@
 #![no_main]
 
 use bytes::Bytes;
-use index::key::bucket::{BucketName, BucketState};
+use index::key::bucket::{BucketName, BucketState, BucketTags};
 use index::key::feed::FeedEvent;
 use index::key::head::HeadRecord;
 use index::key::object::VersionRecord;
@@ -26,6 +26,7 @@ fuzz_target!(|input: &[u8]| {
         input,
         BucketName,
         BucketState,
+        BucketTags,
         FeedEvent,
         HeadRecord,
         VersionRecord,

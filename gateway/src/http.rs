@@ -22,6 +22,7 @@ mod signed;
 pub use refusal::Refusal;
 pub(crate) use relay::restore;
 pub use request_id::{RequestId, RequestIds};
+pub(crate) use respond::AnswerStatus;
 pub use respond::FrontBody;
 pub(crate) use route::Query;
 pub use serve::{ServeLimits, serve};

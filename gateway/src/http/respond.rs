@@ -50,6 +50,10 @@ impl Asked {
     }
 }
 
+/// An extension of an operation's answer: the status that S3 answers with, where s3s has another one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AnswerStatus(pub(crate) StatusCode);
+
 /// Who answered.
 pub(super) enum Answered {
     Refused(Refusal),
@@ -151,7 +155,10 @@ fn completed(
     mut response: Response<Body>,
     failure: Option<&Refusal>,
 ) -> Response<Body> {
-    if response.status().as_u16() < 300 {
+    if response.status().is_success() {
+        if let Some(AnswerStatus(status)) = response.extensions().get().copied() {
+            *response.status_mut() = status;
+        }
         return response;
     }
     let Some(body) = response.body().bytes() else {

@@ -5,6 +5,7 @@ use super::object_tagging::require_checksum;
 use super::{OpResult, tags};
 use crate::context::Context;
 use crate::error::ApiError;
+use crate::http::AnswerStatus;
 use http::StatusCode;
 use index::Bucket;
 use s3s::dto::*;
@@ -53,7 +54,9 @@ pub async fn put(
     let tags = tags::parse_set(tags::Of::Bucket, request.input.tagging.tag_set)?;
     set(&context, &owned.bucket, tags).await?;
     let mut answer = S3Response::new(PutBucketTaggingOutput::default());
-    answer.status = Some(StatusCode::NO_CONTENT);
+    answer
+        .extensions
+        .insert(AnswerStatus(StatusCode::NO_CONTENT));
     Ok(answer)
 }
 

@@ -173,7 +173,7 @@ async fn tags_that_s3_refuses_change_nothing() {
         ),
         ("<Tagging><TagSet><Tag>".into(), "MalformedXML"),
         ("<Other/>".into(), "MalformedXML"),
-        (String::new(), "MalformedXML"),
+        (String::new(), "MissingRequestBodyError"),
     ] {
         for path in [path, "/bucket"] {
             if path == "/bucket" && code == "BadRequest" {

@@ -37,12 +37,17 @@ use crate::store::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
+use rocksdb::perf::{PerfContext, PerfMetric};
+use rocksdb::properties::NUM_DELETES_ACTIVE_MEM_TABLE;
 use rocksdb::{DB, ErrorKind, WriteBatch, WriteOptions};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use types::PartitionId;
+
+/// Deletions that a scan may pass before something is done about them: a millisecond's worth.
+const DELETIONS_PASSED: u64 = 2048;
 
 /// Why the database could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -282,7 +287,34 @@ impl Database {
         let snapshot = self.db.snapshot();
         let families = Family::of_range(&request.start, &request.end);
         let mut cursor = FamilyCursor::new(&self.db, &snapshot, families, partition, &request.end);
-        scan_page(&mut cursor, request)
+        let mut counts = PerfContext::default();
+        counts.reset();
+        let page = scan_page(&mut cursor, request)?;
+        if counts.metric(PerfMetric::InternalDeleteSkippedCount) >= DELETIONS_PASSED {
+            families
+                .iter()
+                .for_each(|family| self.flush_deletions(*family));
+        }
+        Ok(page)
+    }
+
+    /// Writes a family's part of memory to a file, if it holds many deletions: compaction, which forgets them,
+    /// only looks at files. Scans pass each of them until then.
+    fn flush_deletions(&self, family: Family) {
+        let in_memory = self
+            .db
+            .property_int_value_cf(family.of(&self.db), NUM_DELETES_ACTIVE_MEM_TABLE)
+            .ok()
+            .flatten();
+        if in_memory.unwrap_or_default() < DELETIONS_PASSED {
+            return;
+        }
+        let mut options = rocksdb::FlushOptions::default();
+        options.set_wait(false);
+        if let Err(error) = self.db.flush_cf_opt(family.of(&self.db), &options) {
+            // Nothing is lost: lists stay slow until the memory is full.
+            tracing::warn!(%error, "deletions in the index's memory were not written to a file");
+        }
     }
 
     fn changes(

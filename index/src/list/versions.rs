@@ -1,8 +1,11 @@
 //! ListObjectVersions: `c/` and `v/` merged by key, the newest version of each key first.
 //!
-//! A page is made of several reads, and a version may move between `c/` and `v/` meanwhile. So `c/` is
-//! read before `v/`, and once more after if anything was committed: whatever is there all the while is
+//! A page is made of several reads, and a version may move between `c/` and `v/` meanwhile. So `v/` is
+//! read before `c/`, and once more after if anything was committed: whatever is there all the while is
 //! found in one of the three.
+//!
+//! `c/` is read no further than the page can reach. Where keys lie under delete markers there is nothing under
+//! `c/` any more, and a read to its end would pass all the deletions that the engine has not forgotten yet.
 
 use super::objects::keys_after;
 use super::{Scope, collect, prefix_of};
@@ -16,7 +19,7 @@ use crate::owner::PartitionOwner;
 use crate::store::{ScanEntry, StoreError};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use types::Order;
+use types::{BucketId, Order};
 
 /// Versions by key and falling order; a common prefix, which has no order, by itself.
 type Merged = BTreeMap<(String, Option<Reverse<Order>>), Option<VersionRecord>>;
@@ -35,10 +38,11 @@ pub(crate) async fn list(ctx: &Context, list: ListVersions<'_>) -> Result<Versio
     let mut merged = Merged::new();
     let began = owner.last_seq().await?;
     let limit = list.max_keys + 1;
-    merge(owner, &mut merged, (current.clone(), scope), limit).await?;
-    merge(owner, &mut merged, (noncurrent, scope), limit).await?;
+    let reached = merge(owner, &mut merged, (noncurrent.clone(), scope), limit).await?;
+    let current = up_to(current, list.bucket.id, reached)?;
+    merge(owner, &mut merged, (current, scope), limit).await?;
     if owner.last_seq().await? != began {
-        merge(owner, &mut merged, (current, scope), limit).await?;
+        merge(owner, &mut merged, (noncurrent, scope), limit).await?;
     }
     Ok(cut(merged, &list))
 }
@@ -89,29 +93,57 @@ fn null_order(state: &KeyState) -> Option<Order> {
     current.map(|current| current.order).or(state.null_order())
 }
 
+/// The part of `current` that the page can reach, when `v/` was read up to and with `reached`.
+fn up_to(
+    current: KeyRange,
+    bucket: BucketId,
+    reached: Option<ScanEntry>,
+) -> Result<KeyRange, StoreError> {
+    let end = match reached {
+        None => return Ok(current),
+        Some(ScanEntry::Group(group)) => Key::objects_range(bucket, &prefix_of(&group)?).end,
+        Some(ScanEntry::Value(encoded, _)) => {
+            let key = key_of(&encoded)?;
+            let last = Key::Current { bucket, key }.encode();
+            [last.as_ref(), &[0]].concat().into()
+        }
+    };
+    Ok(KeyRange {
+        end: current.end.min(end),
+        ..current
+    })
+}
+
+/// The S3 key of a version.
+fn key_of(encoded: &[u8]) -> Result<String, StoreError> {
+    match decode_key(encoded)? {
+        Key::Current { key, .. } | Key::Version { key, .. } => Ok(key),
+        _ => Err(corrupt(encoded, "not the key of a version".to_owned())),
+    }
+}
+
+/// Reads up to `limit` entries of `range` into `merged`; returns the last one if the range has more.
 async fn merge(
     owner: &PartitionOwner,
     merged: &mut Merged,
     (range, scope): (KeyRange, Scope<'_>),
     limit: usize,
-) -> Result<(), StoreError> {
-    let (entries, _) = collect(owner, range, scope.grouping(), limit).await?;
+) -> Result<Option<ScanEntry>, StoreError> {
+    let (entries, more) = collect(owner, range, scope.grouping(), limit).await?;
+    let reached = entries.last().filter(|_| more).cloned();
     for entry in entries {
         match entry {
             ScanEntry::Group(group) => {
                 merged.insert((prefix_of(&group)?, None), None);
             }
             ScanEntry::Value(encoded, value) => {
-                let (Key::Current { key, .. } | Key::Version { key, .. }) = decode_key(&encoded)?
-                else {
-                    return Err(corrupt(&encoded, "not the key of a version".to_owned()));
-                };
+                let key = key_of(&encoded)?;
                 let record: VersionRecord = decode(&encoded, value.value)?;
                 merged.insert((key, Some(Reverse(record.order))), Some(record));
             }
         }
     }
-    Ok(())
+    Ok(reached)
 }
 
 /// The first entries of what was merged. Each read gave one entry more than the page holds, so what the

@@ -25,7 +25,21 @@ fn run<S: Strategy>(cases: u32, strategy: S, test: impl Fn(S::Value)) {
 /// Short keys of few characters, so that prefixes and delimiters meet, with the bytes that escaping and
 /// terminating are about.
 fn text(length: std::ops::Range<usize>) -> impl Strategy<Value = String> {
-    let letter = prop::sample::select(vec!['a', 'b', '/', '\0', '\u{1}', '\u{e9}', '\u{10ffff}']);
+    // Bytes around `/` too: `-` and `.` before it, `0` after it.
+    let letter = prop::sample::select(vec![
+        'a',
+        'a',
+        'b',
+        '/',
+        '/',
+        '-',
+        '.',
+        '0',
+        '\0',
+        '\u{1}',
+        '\u{e9}',
+        '\u{10ffff}',
+    ]);
     prop::collection::vec(letter, length).prop_map(|letters| letters.into_iter().collect())
 }
 
@@ -42,7 +56,7 @@ async fn objects(
     (prefix, delimiter, after, max_keys): (&str, &str, &str, usize),
 ) -> Vec<Entry> {
     let mut found = Vec::new();
-    let mut start_after = after.to_owned();
+    let (mut start_after, mut is_first) = (after.to_owned(), true);
     loop {
         let marker = start_after.clone();
         let list = ListObjects {
@@ -71,7 +85,10 @@ async fn objects(
                     (max_keys, last.as_ref()),
                     "a full page"
                 );
-                start_after = next;
+                // (A page may end with a prefix that the first marker lies inside of.)
+                let is_later = is_first || next > start_after;
+                assert!(is_later, "the next page begins later");
+                (start_after, is_first) = (next, false);
             }
             None => return found,
         }
@@ -85,6 +102,7 @@ async fn versions(
 ) -> Vec<Entry> {
     let mut found = BTreeSet::new();
     let (mut key_marker, mut version_marker) = (after.to_owned(), None);
+    let mut is_first = true;
     loop {
         let marker = key_marker.clone();
         let list = ListVersions {
@@ -106,7 +124,10 @@ async fn versions(
             );
         }
         let Some(next) = page.next else { break };
+        let is_later = next.0 > key_marker || (next.0 == key_marker && next.1 != version_marker);
+        assert!(is_first || is_later, "the next page begins later");
         (key_marker, version_marker) = next;
+        is_first = false;
     }
     let mut found: Vec<Entry> = found.into_iter().collect();
     found.sort_by(|one, other| one.name().cmp(other.name()));
@@ -120,6 +141,7 @@ async fn uploads(
 ) -> Vec<Entry> {
     let mut found = Vec::new();
     let (mut key_marker, mut upload_marker) = (after.to_owned(), None);
+    let mut is_first = true;
     loop {
         let marker = key_marker.clone();
         let list = ListUploads {
@@ -138,7 +160,10 @@ async fn uploads(
         );
         found.extend(page.common_prefixes.into_iter().map(Entry::Prefix));
         let Some(next) = page.next else { break };
+        let is_later = is_first || next > (key_marker, upload_marker);
+        assert!(is_later, "the next page begins later");
         (key_marker, upload_marker) = next;
+        is_first = false;
     }
     found.sort_by(|one, other| one.name().cmp(other.name()));
     found.dedup();
@@ -151,7 +176,7 @@ fn lists_agree_with_the_naive_list() {
         .worker_threads(2)
         .build()
         .unwrap();
-    run(64, case(), |(keys, prefix, delimiter, after, max)| {
+    run(96, case(), |(keys, prefix, delimiter, after, max)| {
         runtime.block_on(async {
             let world = World::new();
             let bucket = world.index.create_bucket("photos", "alice").await.unwrap();
@@ -171,6 +196,65 @@ fn lists_agree_with_the_naive_list() {
             assert_eq!(uploads(&world, &bucket, asked).await, expected, "uploads");
         });
     });
+}
+
+/// Names that repeat inside a key, and names that differ in a byte beside the delimiter.
+#[tokio::test(flavor = "multi_thread")]
+async fn names_that_look_alike_are_told_apart() {
+    let world = World::new();
+    let bucket = world.index.create_bucket("photos", "alice").await.unwrap();
+    let keys = [
+        "folder1/folder1/a",
+        "folder1/folder1/folder1/b",
+        "folder1/folder10/c",
+        "folder1-x",
+        "folder1.txt",
+        "folder10",
+        "test-1",
+        "test.txt",
+        "test/",
+        "test/a",
+        "test0",
+    ];
+    let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+    for key in &keys {
+        world.put_simply(&bucket, key, 0).await;
+        world.create_upload(&bucket, key).await;
+    }
+    let prefixes = [
+        "",
+        "f",
+        "folder1",
+        "folder1/",
+        "folder1/folder1/",
+        "test",
+        "test/",
+        "x",
+    ];
+    for prefix in prefixes {
+        for delimiter in ["", "/", "1/", "older1/f", "t", ".txt"] {
+            for after in [
+                "",
+                "folder1/",
+                "folder1/folder1/",
+                "folder1/folder1/a",
+                "test",
+                "test/",
+            ] {
+                let expected = list_naively(&keys, prefix, delimiter, after);
+                for max in [1, 2, 100] {
+                    let asked = (prefix, delimiter, after, max);
+                    assert_eq!(objects(&world, &bucket, asked).await, expected, "{asked:?}");
+                    assert_eq!(
+                        versions(&world, &bucket, asked).await,
+                        expected,
+                        "{asked:?}"
+                    );
+                    assert_eq!(uploads(&world, &bucket, asked).await, expected, "{asked:?}");
+                }
+            }
+        }
+    }
 }
 
 /// A list never shows what is gone: neither keys under delete markers, nor prefixes that hold only such

@@ -19,6 +19,8 @@ pub struct Version {
     pub body: Body,
     /// Value of the user metadata `m`.
     pub said: String,
+    /// Value of the tag `t`, if it has one.
+    pub tag: Option<String>,
 }
 
 impl Version {
@@ -43,6 +45,18 @@ impl ModelBucket {
             .get(key)?
             .iter()
             .find(|found| found.version == version)
+    }
+
+    /// Changes the tag of the version that a client names; returns which one it was. Delete markers have none.
+    pub fn tag(&mut self, key: &str, version: Option<VersionRef>, tag: &str) -> Option<VersionRef> {
+        let versions = self.keys.get_mut(key)?;
+        let found = match version {
+            None => versions.last_mut(),
+            Some(version) => versions.iter_mut().find(|found| found.version == version),
+        };
+        let found = found.filter(|found| !found.marker)?;
+        found.tag = Some(tag.to_owned());
+        Some(found.version)
     }
 
     pub fn check(&self, key: &str, condition: &WriteCondition) -> Result<(), PutObjectError> {
@@ -110,6 +124,7 @@ impl ModelBucket {
                         etag,
                         body,
                         said,
+                        tag: None,
                     },
                 );
                 Deleted {

@@ -4,6 +4,7 @@
 mod compare;
 mod retry;
 mod run;
+mod tag;
 
 use crate::faulty::{FAULTS, Fault};
 use crate::world::World;
@@ -51,6 +52,10 @@ pub enum Act {
         to_bucket: usize,
         to_key: usize,
         when: When,
+    },
+    Tag {
+        key: usize,
+        which: Which,
     },
     Versioning {
         enabled: bool,
@@ -114,6 +119,7 @@ fn act() -> impl Strategy<Value = Act> {
         6 => (key(), which(), 0..BUCKETS, key(), when()).prop_map(
             |(key, which, to_bucket, to_key, when)| Act::Copy { key, which, to_bucket, to_key, when }
         ),
+        3 => (key(), which()).prop_map(|(key, which)| Act::Tag { key, which }),
         2 => any::<bool>().prop_map(|enabled| Act::Versioning { enabled }),
         2 => key().prop_map(|key| Act::StartUpload { key }),
         5 => (upload(), 1..4_u16, 1..3_usize)

@@ -7,6 +7,10 @@ use rocksdb::{
 };
 use std::path::PathBuf;
 
+/// Entries in a row among which deletions are counted, and deletions among them that make RocksDB compact their
+/// file soon: a scan reads through deletions until they are compacted away.
+const DELETIONS: (usize, usize) = (4096, 2048);
+
 /// Where the database lies and what it may use.
 #[derive(Debug, Clone)]
 pub struct RocksOptions {
@@ -87,6 +91,8 @@ impl RocksOptions {
         options.set_compression_type(DBCompressionType::Lz4);
         options.set_write_buffer_size(self.write_buffer_bytes / 2);
         options.set_max_write_buffer_number(3);
+        let (window, deletions) = DELETIONS;
+        options.add_compact_on_deletion_collector_factory(window, deletions, 0.0);
         options
     }
 }

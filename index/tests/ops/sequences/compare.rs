@@ -15,6 +15,7 @@ async fn same(world: &World, bucket: &Bucket, found: &ObjectVersion, expected: &
     assert_eq!(found.version, expected.version);
     assert_eq!(found.record.delete_marker, expected.marker);
     assert_eq!(found.record.etag, expected.etag);
+    assert_eq!(found.record.tags.get("t"), expected.tag.as_ref());
     if !expected.marker {
         assert_eq!(found.record.user_metadata["m"], expected.said);
         assert_eq!(

@@ -3,7 +3,7 @@
 use index::store::StoreError;
 use index::{
     CompleteUploadError, CopyObjectError, CreateBucketError, DeleteBucketError, DeleteObjectError,
-    PutObjectError, PutPartError, UpdateBucketError, UploadError,
+    PutObjectError, PutPartError, SetObjectTagsError, UpdateBucketError, UploadError,
 };
 
 /// Tries of an operation whose commits may fail once.
@@ -37,6 +37,7 @@ lost!(
     DeleteObjectError,
     PutObjectError,
     PutPartError,
+    SetObjectTagsError,
     UpdateBucketError,
     UploadError
 );

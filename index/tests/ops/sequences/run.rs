@@ -25,10 +25,10 @@ pub struct Upload {
 }
 
 pub struct Run {
-    world: World,
+    pub(super) world: World,
     /// As they were created: stale as soon as versioning changes.
-    buckets: Vec<Bucket>,
-    models: Vec<ModelBucket>,
+    pub(super) buckets: Vec<Bucket>,
+    pub(super) models: Vec<ModelBucket>,
     uploads: Vec<Upload>,
     committed: BTreeSet<ChunkId>,
     freed: BTreeSet<ChunkId>,
@@ -79,6 +79,7 @@ impl Run {
                 self.copy((bucket, KEYS[key], which), (to_bucket, KEYS[to_key]), when)
                     .await;
             }
+            Act::Tag { key, which } => self.tag(bucket, KEYS[key], which).await,
             Act::Versioning { enabled } => self.set_versioning(bucket, enabled).await,
             Act::StartUpload { key } => self.start_upload(bucket, KEYS[key]).await,
             Act::PutPart {
@@ -122,13 +123,13 @@ impl Run {
         }
     }
 
-    fn etag(&mut self) -> String {
+    pub(super) fn etag(&mut self) -> String {
         self.count += 1;
         format!("etag{}", self.count)
     }
 
     /// The name of a version, which may be one that is not there.
-    fn version(&self, bucket: usize, key: &str, which: Which) -> Option<VersionRef> {
+    pub(super) fn version(&self, bucket: usize, key: &str, which: Which) -> Option<VersionRef> {
         let versions = self.models[bucket].keys.get(key);
         match which {
             Which::Current => None,
@@ -182,6 +183,7 @@ impl Run {
             etag,
             body,
             said,
+            tag: None,
         };
         self.models[bucket].push(key, version);
     }
