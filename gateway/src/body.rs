@@ -11,6 +11,7 @@
 pub mod aws_chunked;
 mod error;
 mod stream;
+mod text;
 mod wire;
 
 pub use aws_chunked::Trailers;

@@ -194,11 +194,17 @@ impl S3Front {
             payload::check_empty(&parts.method, &spec)?;
             return Ok(Body::empty());
         }
+        let bytes_max = MAX_XML_BODY_LEN as u64;
+        if spec.declared_len().is_some_and(|len| len > bytes_max) {
+            return Err(Refusal::from(&PayloadError::TextTooLong { bytes_max }));
+        }
         let stream =
             PayloadStream::open(spec, wire, None).map_err(|error| Refusal::from(&error))?;
-        let most = MAX_XML_BODY_LEN as u64;
-        let len = stream.declared_len().map_or(most, |len| len.min(most));
+        let len = stream
+            .declared_len()
+            .map_or(bytes_max, |len| len.min(bytes_max));
         parts.extensions.insert(relay::Collected(len));
+        let stream = stream.of_text(bytes_max);
         let checked = crate::digest::check_small_body(parts, SmallBody(stream));
         Ok(Body::http_body_unsync(checked))
     }

@@ -62,6 +62,17 @@ pub enum PayloadError {
         /// The digest of what came, in hexadecimal.
         computed: String,
     },
+    /// More text came, or was announced, than a request may bring.
+    #[error("Your request was too big.")]
+    TextTooLong {
+        /// The most bytes allowed.
+        bytes_max: u64,
+    },
+    /// A body that must be XML is not even text in UTF-8.
+    #[error(
+        "The XML you provided was not well-formed or did not validate against our published schema"
+    )]
+    NotText,
     /// The client sent nothing for too long.
     #[error("no byte of the body came for {} seconds", idle.as_secs())]
     IdleTimeout {
@@ -98,6 +109,8 @@ impl PayloadError {
             Self::ChunkSignature { .. } | Self::TrailerSignature => "SignatureDoesNotMatch",
             Self::MalformedTrailers { .. } => "MalformedTrailerError",
             Self::Sha256Mismatch { .. } => "XAmzContentSHA256Mismatch",
+            Self::TextTooLong { .. } => "MaxMessageLengthExceeded",
+            Self::NotText => "MalformedXML",
             Self::IdleTimeout { .. } => "RequestTimeout",
             Self::Unauthenticated => "AccessDenied",
             Self::AlreadyTaken | Self::AlreadyFailed => "InternalError",
@@ -114,6 +127,8 @@ impl PayloadError {
             | Self::ChunkTooSmall { .. }
             | Self::MalformedTrailers { .. }
             | Self::Sha256Mismatch { .. }
+            | Self::TextTooLong { .. }
+            | Self::NotText
             | Self::IdleTimeout { .. }
             | Self::Disconnected { .. } => http::StatusCode::BAD_REQUEST,
             Self::ChunkSignature { .. } | Self::TrailerSignature | Self::Unauthenticated => {

@@ -1,6 +1,7 @@
 //! The payload of a request: decoded, counted and verified as it passes.
 
 use super::aws_chunked::{Decoder, Framing, Trailers};
+use super::text::Text;
 use super::{PayloadError, WireBody};
 use crate::sigv4::{ChunkSigner, Digest32, Seed};
 use bytes::Bytes;
@@ -52,6 +53,8 @@ pub struct PayloadStream {
     decode: Decode,
     declared_len: Option<u64>,
     trailers: Trailers,
+    /// Present where the body must be text.
+    text: Option<Text>,
 }
 
 #[derive(Debug)]
@@ -93,7 +96,15 @@ impl PayloadStream {
             decode,
             declared_len,
             trailers,
+            text: None,
         })
+    }
+
+    /// The same, to be UTF-8 and of at most `bytes_max` bytes: anything else is an error of the body.
+    #[must_use]
+    pub fn of_text(mut self, bytes_max: u64) -> Self {
+        self.text = Some(Text::new(bytes_max));
+        self
     }
 
     /// The length that the headers declare, in bytes: of the payload, without framing. `None` only
@@ -148,7 +159,7 @@ impl PayloadStream {
                 Decode::Plain { .. } | Decode::Chunked(_) => {}
             }
             if let Some(data) = self.decode_pending().transpose() {
-                return Poll::Ready(Some(data));
+                return Poll::Ready(Some(data.and_then(|data| self.checked_text(data))));
             }
             match ready!(self.wire.poll_bytes(cx)) {
                 Some(Ok(bytes)) => self.pending = bytes,
@@ -156,6 +167,13 @@ impl PayloadStream {
                 None => return Poll::Ready(self.finish().err().map(Err)),
             }
         }
+    }
+
+    fn checked_text(&mut self, data: Bytes) -> Result<Bytes, PayloadError> {
+        if let Some(text) = &mut self.text {
+            text.push(&data, self.declared_len)?;
+        }
+        Ok(data)
     }
 
     fn decode_pending(&mut self) -> Result<Option<Bytes>, PayloadError> {

@@ -60,6 +60,7 @@ fn parse_date(value: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(value, &Rfc2822).ok()
 }
 
-fn is_basic(value: &str) -> bool {
+/// Whether a time is in the form of `x-amz-date`.
+pub(super) fn is_basic(value: &str) -> bool {
     value.len() == 16 && PrimitiveDateTime::parse(value, BASIC).is_ok()
 }

@@ -111,7 +111,8 @@ pub(super) fn refuse_unknown(method: &Method, level: Level, query: &Query) -> Re
     for (name, value) in &query.0 {
         let name = name.as_str();
         let known = SUB_RESOURCES.contains(&name);
-        let bare = value.is_empty() && name != "versionId";
+        // Parameters of the signature are none of the resource, and judged elsewhere.
+        let bare = value.is_empty() && name != "versionId" && !name.starts_with("X-Amz-");
         let counts = if writes { known || bare } else { known && bare };
         if counts && !routed.contains(&name) {
             return Err(Refusal::not_implemented(&format!(

@@ -4,8 +4,8 @@
 //! s3s leaves a signed header that is missing out of what it verifies, does not look at the
 //! algorithm, and accepts any region and Signature Version 2.
 
-use super::Refusal;
 use super::route::Query;
+use super::{Refusal, date};
 use crate::sigv4::{ALGORITHM, ALGORITHM_ECDSA, Authorization, CredentialScope, SERVICE, Seed};
 use crate::sigv4::{Digest32, parse_digest};
 use http::request::Parts;
@@ -118,10 +118,12 @@ fn check_header(parts: &Parts, header: &str, regions: &Regions) -> Result<Seed, 
     let date = parts
         .headers
         .get("x-amz-date")
-        .and_then(|date| date.to_str().ok());
+        .and_then(|date| date.to_str().ok())
+        .unwrap_or_default();
+    check_day(&scope, date, &AUTHORIZATION_ERRORS)?;
     Ok(Seed {
         signature,
-        timestamp: date.unwrap_or_default().to_owned(),
+        timestamp: date.to_owned(),
         scope,
     })
 }
@@ -140,6 +142,13 @@ fn check_presigned(parts: &Parts, query: &Query, regions: &Regions) -> Result<()
     let (_, scope) = CredentialScope::parse(field("X-Amz-Credential")?)
         .ok_or_else(|| query_error("Error parsing the X-Amz-Credential parameter."))?;
     check_scope(&scope, regions, &QUERY_ERRORS)?;
+    let date = field("X-Amz-Date")?;
+    if !date::is_basic(date) {
+        return Err(query_error(
+            "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"",
+        ));
+    }
+    check_day(&scope, date, &QUERY_ERRORS)?;
     let expires = field("X-Amz-Expires")?.parse::<u64>();
     let expires = expires.map_err(|_| query_error("X-Amz-Expires should be a number"))?;
     if expires > MAX_EXPIRES_S {
@@ -196,6 +205,22 @@ fn check_scope(
         return Err(Refusal::bad(code, message).with("Region", own));
     }
     Ok(())
+}
+
+/// The day of the scope is that of the signature, where the latter is a time at all.
+fn check_day(scope: &CredentialScope, date: &str, errors: &ScopeErrors) -> Result<(), Refusal> {
+    let day = date.get(..8).filter(|_| date::is_basic(date));
+    match day {
+        Some(day) if day != scope.date => Err(Refusal::bad(
+            errors.code,
+            format!(
+                "{}; Invalid credential date \"{}\". This date is not the same as X-Amz-Date: \
+                 \"{day}\".",
+                errors.prefix, scope.date
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Every signed header is there, and every header that says what the request does is signed.
