@@ -49,6 +49,7 @@ class Place:
         assert parts.all("PartNumber") == ["1"] and parts.all("ETag") == [self.etag]
         assert self.raw.get(self.key, {"tagging": ""}).ok().all("Key") == []
         self.raw.get(self.bucket, {"tagging": ""}).refused(404, "NoSuchTagSet")
+        assert self.raw.get(self.bucket, {"versioning": ""}).ok().all("Status") == []
         assert self.raw.head(self.fresh).status == 404
 
     # What rows are made of.
@@ -165,6 +166,13 @@ XML = {
         b"</CreateBucketConfiguration>",
         "CreateBucketConfiguration",
     ),
+    "versioning": lambda p: (
+        "PUT",
+        p.bucket,
+        {"versioning": ""},
+        b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>",
+        "VersioningConfiguration",
+    ),
     "bucket tags": lambda p: ("PUT", p.bucket, {"tagging": ""}, TAGS, "Tagging"),
     "object tags": lambda p: ("PUT", p.key, {"tagging": ""}, TAGS, "Tagging"),
 }
@@ -181,7 +189,7 @@ SPOIL_XML = {
     "crossed tags": lambda body, root: b"<" + root + b"><A><B></A></B></" + root + b">",
     "not UTF-8": lambda body, root: body.replace(b"><", b">\xff\xfe<", 1),
     "entities that multiply": lambda body, root: b"<!DOCTYPE r [" + ENTITIES + b"]>"
-    + re.sub(rb">(1|key|us-east-1|b)<", b">&e9;<", body, count=1),
+    + re.sub(rb">(1|key|us-east-1|Enabled|b)<", b">&e9;<", body, count=1),
     "a file as entity": lambda body, root: b'<!DOCTYPE r [<!ENTITY e SYSTEM "file:///etc/hostname">]>'
     + body.replace(b"</" + root, b"&e;</" + root),
 }
@@ -234,6 +242,11 @@ def xml_rows():
         b"<Delete><Object><Key>key</Key></Object></Delete>",
         {"content-md5": base64.b64encode(hashlib.md5(b"").digest()).decode()},
     )
+    for status in (b"enabled", b"On", b""):
+        spoil = lambda body, root, status=status: body.replace(b"Enabled", status)
+        yield f"XML of versioning: {status!r}", 400, "MalformedXML IllegalVersioningConfigurationException", (
+            send_xml("versioning", spoil)
+        )
     twice = lambda body, root: body.replace(b"<TagSet>", b"<TagSet><Tag><Key>a</Key><Value>c</Value></Tag>")
     for operation in ("bucket tags", "object tags"):
         yield f"XML of {operation}: one key twice", 400, "InvalidTag", send_xml(operation, twice)
