@@ -3,7 +3,7 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 use index::WriteCondition;
-use s3s::dto::{ETag, ETagCondition, Timestamp};
+use s3s::dto::{ETag, ETagCondition, Timestamp, TimestampFormat};
 use std::time::UNIX_EPOCH;
 
 /// Conditions on the object that is read, or that is copied from.
@@ -70,10 +70,15 @@ pub fn seconds(time: Timestamp) -> i64 {
     time::OffsetDateTime::from(time).unix_timestamp()
 }
 
-/// Seconds since the Unix epoch of an HTTP date in any of its three forms; `None` for other text.
+/// Seconds since the Unix epoch of a date in a condition: an HTTP date in any of its three forms, or
+/// RFC 3339, which S3 takes as well; `None` for other text.
 #[must_use]
 pub fn http_seconds(text: &str) -> Option<i64> {
-    let time = httpdate::parse_http_date(text.trim()).ok()?;
+    let text = text.trim();
+    let Ok(time) = httpdate::parse_http_date(text) else {
+        let time = Timestamp::parse(TimestampFormat::DateTime, text).ok()?;
+        return Some(seconds(time));
+    };
     let since = time.duration_since(UNIX_EPOCH).ok()?;
     i64::try_from(since.as_secs()).ok()
 }

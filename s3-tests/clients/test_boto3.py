@@ -187,7 +187,7 @@ def test_refusals(connect, server, s3, bucket):
     assert refusal(unknown.get_object, **get) == ("InvalidAccessKeyId", 403)
     s3.put_object(**get, Body=b"x")
     assert refusal(s3.delete_bucket, Bucket=bucket) == ("BucketNotEmpty", 409)
-    assert refusal(s3.get_object_tagging, **get) == ("NotImplemented", 501)
+    assert refusal(s3.get_object_torrent, **get) == ("NotImplemented", 501)
 
 
 def test_regions(connect, server, s3, bucket):

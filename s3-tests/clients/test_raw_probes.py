@@ -57,9 +57,6 @@ NOT_YET = [
     ("PUT", "", "publicAccessBlock", "<PublicAccessBlockConfiguration></PublicAccessBlockConfiguration>"),
     ("DELETE", "", "policy", ""),
     ("GET", "", "inventory", ""),
-    ("GET", "/key", "tagging", ""),
-    ("PUT", "/key", "tagging", "<Tagging><TagSet></TagSet></Tagging>"),
-    ("GET", "/key", "attributes", ""),
     ("GET", "/key", "retention", ""),
     ("GET", "/key", "torrent", ""),
     ("POST", "/key", "restore", "<RestoreRequest></RestoreRequest>"),
@@ -69,8 +66,7 @@ NOT_YET = [
 @pytest.mark.parametrize("method, key, query, body", NOT_YET, ids=[f"{m}{k}?{q}" for m, k, q, _ in NOT_YET])
 def test_what_is_not_there_yet(raw, bucket, method, key, query, body):
     raw.put(f"/{bucket}/key", b"content").ok()
-    headers = {"x-amz-object-attributes": "ETag"} if query == "attributes" else None
-    answer = raw.send(method, f"/{bucket}{key}", {query: ""}, headers, body.encode())
+    answer = raw.send(method, f"/{bucket}{key}", {query: ""}, None, body.encode())
     answer.refused(501, "NotImplemented")
     assert raw.get(f"/{bucket}/key").ok().body == b"content"
 
@@ -80,7 +76,6 @@ HEADERS_NOT_YET = {
     "x-amz-server-side-encryption-customer-algorithm": "AES256",
     "x-amz-object-lock-mode": "GOVERNANCE",
     "x-amz-object-lock-legal-hold": "ON",
-    "x-amz-tagging": "a=b",
     "x-amz-storage-class": "GLACIER",
     "x-amz-write-offset-bytes": "7",
 }

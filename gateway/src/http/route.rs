@@ -25,6 +25,11 @@ impl Query {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The names of the parameters, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -92,8 +97,7 @@ pub(super) fn refuse_form(parts: &Parts) -> Result<(), Refusal> {
 
 /// Only a signed request may choose the headers of its answer.
 pub(super) fn refuse_anonymous_overrides(parts: &Parts, query: &Query) -> Result<(), Refusal> {
-    let mut names = query.0.iter().map(|(name, _)| name);
-    let overrides = names.any(|name| name.starts_with("response-"));
+    let overrides = query.names().any(|name| name.starts_with("response-"));
     if overrides && parts.method == Method::GET && super::signed::is_anonymous(parts, query) {
         let message =
             "Request specific response headers cannot be used for anonymous GET requests.";

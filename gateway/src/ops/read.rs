@@ -16,7 +16,7 @@ use std::ops::Range;
 use types::limits::PART_NUMBER_MAX;
 
 /// What a request asks of an object.
-pub(super) struct Asked {
+pub(super) struct Asked<'a> {
     version: Option<VersionRef>,
     conditions: ReadConditions,
     part: Option<u16>,
@@ -24,7 +24,7 @@ pub(super) struct Asked {
     /// The response-* parameters, as the headers that they set.
     overrides: HeaderMap,
     /// As sent.
-    headers: HeaderMap,
+    headers: &'a HeaderMap,
 }
 
 /// An object that fits the conditions of a request, and what of it is sent.
@@ -55,17 +55,21 @@ const STORED: [HeaderName; 6] = [
     HeaderName::from_static("x-amz-website-redirect-location"),
 ];
 
-impl Asked {
+impl<'a> Asked<'a> {
     /// Reads a request as it was sent, at `now_ms`.
     ///
     /// # Errors
     /// 400 for a version, a part or a response-* parameter that cannot be.
-    pub(super) fn read(uri: &Uri, headers: &HeaderMap, now_ms: u64) -> Result<Self, ApiError> {
+    pub(super) fn read(uri: &Uri, headers: &'a HeaderMap, now_ms: u64) -> Result<Self, ApiError> {
         let query = Query::parse(uri);
         let part = query.get("partNumber").map(part_number).transpose()?;
         if part.is_some() && headers.contains_key(header::RANGE) {
             let message = "Cannot specify both Range header and partNumber query parameter";
             return Err(ApiError::bad("InvalidRequest", message));
+        }
+        if query.get("versionId") == Some("") {
+            let message = "Version id cannot be the empty string";
+            return Err(ApiError::bad("InvalidArgument", message));
         }
         let mode = headers.get("x-amz-checksum-mode");
         Ok(Self {
@@ -75,7 +79,7 @@ impl Asked {
             with_checksum: mode
                 .is_some_and(|mode| mode.as_bytes().eq_ignore_ascii_case(b"enabled")),
             overrides: overrides(&query)?,
-            headers: headers.clone(),
+            headers,
         })
     }
 
@@ -100,8 +104,8 @@ impl Asked {
     }
 
     fn range(&self, record: &VersionRecord) -> Result<Option<Range<u64>>, ApiError> {
-        let asked = range::asked(&self.headers)
-            .filter(|_| range_applies(&self.headers, &record.etag, record.last_modified_ms()))
+        let asked = range::asked(self.headers)
+            .filter(|_| range_applies(self.headers, &record.etag, record.last_modified_ms()))
             .map(|asked| range::resolve(asked, record.plain_length));
         Ok(asked.transpose()?)
     }
@@ -233,6 +237,14 @@ fn no_such_part() -> ApiError {
 }
 
 fn overrides(query: &Query) -> Result<HeaderMap, ApiError> {
+    let mut given = query.names().filter(|name| name.starts_with("response-"));
+    if let Some(other) = given.find(|name| OVERRIDES.iter().all(|(known, _)| known != name)) {
+        let message = format!(
+            "{other} is not in the set of overridable response headers. Please refer to the S3 API \
+             documentation for a complete list of overridable response headers."
+        );
+        return Err(ApiError::bad("InvalidArgument", message));
+    }
     let mut headers = HeaderMap::new();
     for (parameter, name) in OVERRIDES {
         let Some(value) = query.get(parameter) else {

@@ -18,6 +18,7 @@ mod multipart;
 mod objects;
 mod probes;
 mod races;
+mod read_versions;
 mod reads;
 mod refusals;
 mod tagging;
