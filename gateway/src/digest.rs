@@ -40,6 +40,9 @@ impl ChecksumAlgorithm {
         Self::Sha256,
     ];
 
+    /// What S3 computes of an object for which the client chose none.
+    pub const DEFAULT: Self = Self::Crc64Nvme;
+
     /// The name in x-amz-checksum-algorithm.
     #[must_use]
     pub fn name(self) -> &'static str {

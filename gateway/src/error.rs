@@ -8,8 +8,10 @@ mod table;
 pub(crate) use table::too_old;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use parking_lot::Mutex;
 use s3s::{S3Error, S3ErrorCode};
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::Span;
 
@@ -23,8 +25,27 @@ pub struct ApiError {
     code: Cow<'static, str>,
     message: Cow<'static, str>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// Elements that S3 puts beside Code and Message, in order.
+    details: Vec<(&'static str, String)>,
     /// What happened inside, for the log.
     reason: Option<String>,
+}
+
+/// The details of an operation's error on their way to the front, past s3s, whose errors have no place
+/// for them. The front leaves one with each request; all clones share one list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ErrorDetails(Arc<Mutex<Vec<(&'static str, String)>>>);
+
+impl ErrorDetails {
+    /// Leaves the details of `error` for the front.
+    pub(crate) fn leave(&self, error: &ApiError) {
+        self.0.lock().clone_from(&error.details);
+    }
+
+    /// What an operation has left.
+    pub(crate) fn take(&self) -> Vec<(&'static str, String)> {
+        std::mem::take(&mut *self.0.lock())
+    }
 }
 
 impl ApiError {
@@ -40,6 +61,7 @@ impl ApiError {
             code: Cow::Borrowed(code),
             message: message.into(),
             headers: Vec::new(),
+            details: Vec::new(),
             reason: None,
         }
     }
@@ -103,6 +125,20 @@ impl ApiError {
             self.headers.push((HeaderName::from_static(name), value));
         }
         self
+    }
+
+    /// The same with another element in its XML.
+    #[must_use]
+    pub fn with_detail(mut self, element: &'static str, text: impl ToString) -> Self {
+        self.details.push((element, text.to_string()));
+        self
+    }
+
+    /// What it says in this element.
+    #[must_use]
+    pub fn detail(&self, element: &str) -> Option<&str> {
+        let found = self.details.iter().find(|(name, _)| *name == element);
+        found.map(|(_, text)| text.as_str())
     }
 
     /// The HTTP status.
@@ -181,6 +217,7 @@ impl From<S3Error> for ApiError {
             headers: headers
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect(),
+            details: Vec::new(),
             reason: None,
         }
     }

@@ -32,14 +32,9 @@ const CLASSES: [&str; 6] = [
     StorageClass::INTELLIGENT_TIERING,
     StorageClass::GLACIER_IR,
 ];
-/// Storage classes of S3 that are not offered.
-const OTHER_CLASSES: [&str; 5] = [
-    StorageClass::GLACIER,
-    StorageClass::DEEP_ARCHIVE,
-    StorageClass::OUTPOSTS,
-    StorageClass::SNOW,
-    StorageClass::EXPRESS_ONEZONE,
-];
+/// Storage classes of S3 that are not offered: their objects must be restored before they can be read.
+/// (Those of other kinds of bucket, such as `EXPRESS_ONEZONE`, are not valid here, as in S3.)
+const ARCHIVES: [&str; 2] = [StorageClass::GLACIER, StorageClass::DEEP_ARCHIVE];
 
 /// Metadata that cannot be stored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -144,7 +139,7 @@ pub fn storage_class(headers: &HeaderMap) -> Result<String, HeaderError> {
         _ if value.is_empty() => Ok(String::new()),
         Some(StorageClass::STANDARD) => Ok(String::new()),
         Some(class) => Ok(class.to_owned()),
-        None => Err(match OTHER_CLASSES.into_iter().find(named) {
+        None => Err(match ARCHIVES.into_iter().find(named) {
             Some(class) => HeaderError::UnsupportedStorageClass {
                 class: class.to_owned(),
             },

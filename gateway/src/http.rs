@@ -31,6 +31,7 @@ pub use signed::Regions;
 use crate::admission::MemoryBudget;
 use crate::auth::Users;
 use crate::body::{PayloadError, PayloadSpec, PayloadStream, TakenBody, WireBody};
+use crate::error::ErrorDetails;
 use crate::host::Hosts;
 use bytes::Bytes;
 use http::request::Parts;
@@ -153,13 +154,15 @@ impl S3Front {
             Ok(body) => body,
             Err(refusal) => return Answered::Refused(refusal),
         };
+        let details = ErrorDetails::default();
+        parts.extensions.insert(details.clone());
         match self
             .inner
             .service
             .call(http::Request::from_parts(parts, body))
             .await
         {
-            Ok(response) => Answered::Served(response),
+            Ok(response) => Answered::Served(response, details.take()),
             Err(error) => {
                 tracing::error!(error = ?error, "s3s could not write a response");
                 Answered::Refused(Refusal::internal())

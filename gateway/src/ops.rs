@@ -26,12 +26,15 @@ pub mod object_tagging;
 pub mod put_object;
 pub mod unset;
 pub mod upload_part;
+pub mod upload_part_copy;
 
 mod checksum;
 mod commit;
+mod copy_source;
 mod found;
 mod listing;
 mod object_body;
+mod part;
 mod read;
 mod receive;
 mod tags;
@@ -180,7 +183,7 @@ pub const SUPPORT: &[(&str, Support)] = {
         ("RestoreObject", NotYet),
         ("SelectObjectContent", NotYet),
         ("UploadPart", Yes),
-        ("UploadPartCopy", NotYet),
+        ("UploadPartCopy", Yes),
         ("WriteGetObjectResponse", NotYet),
     ]
 };

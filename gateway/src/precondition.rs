@@ -3,7 +3,7 @@
 
 use http::header::{self, HeaderMap, HeaderName};
 use index::WriteCondition;
-use s3s::dto::{ETag, ETagCondition, Timestamp, TimestampFormat};
+use s3s::dto::{Timestamp, TimestampFormat};
 use std::time::UNIX_EPOCH;
 
 /// Conditions on the object that is read, or that is copied from.
@@ -196,30 +196,42 @@ pub struct UnsupportedCondition {
     pub reason: &'static str,
 }
 
-/// Reads If-Match and If-None-Match of a PUT, a Complete or a copy.
+/// Reads If-Match and If-None-Match of a PUT, a Complete, a copy or a DELETE as they were sent. S3 takes one ETag,
+/// with or without quotes; `If-Match: *` asks for any object.
 ///
 /// # Errors
 /// [`UnsupportedCondition`]: 501, as AWS answers.
-pub fn of_write(
-    if_match: Option<&ETagCondition>,
-    if_none_match: Option<&ETagCondition>,
-) -> Result<WriteCondition, UnsupportedCondition> {
-    let unsupported = |header, reason| Err(UnsupportedCondition { header, reason });
+pub fn of_write(headers: &HeaderMap) -> Result<WriteCondition, UnsupportedCondition> {
+    let if_match = ETags::read(headers, &header::IF_MATCH);
+    let if_none_match = ETags::read(headers, &header::IF_NONE_MATCH);
     match (if_match, if_none_match) {
         (None, None) => Ok(WriteCondition::None),
-        (None, Some(ETagCondition::Any)) => Ok(WriteCondition::IfNoneMatch),
-        (Some(ETagCondition::Any), None) => Ok(WriteCondition::IfMatch("*".to_owned())),
-        (Some(ETagCondition::ETag(ETag::Strong(etag))), None) => {
-            Ok(WriteCondition::IfMatch(etag.clone()))
-        }
-        (Some(ETagCondition::ETag(ETag::Weak(_))), None) => {
-            unsupported("If-Match", "a write takes no weak ETag")
-        }
-        (None, Some(ETagCondition::ETag(_))) => {
+        (None, Some(ETags::Any)) => Ok(WriteCondition::IfNoneMatch),
+        (None, Some(ETags::These(_))) => {
             unsupported("If-None-Match", "a write takes no other value than *")
         }
+        (Some(ETags::Any), None) => Ok(WriteCondition::IfMatch(ANY.to_owned())),
+        (Some(ETags::These(asked)), None) => match asked.as_slice() {
+            [one] if !one.weak => if_match_one(&one.value),
+            _ => unsupported("If-Match", "a write takes one strong ETag"),
+        },
         (Some(_), Some(_)) => unsupported("If-Match", "not together with If-None-Match"),
     }
+}
+
+/// Stands for any ETag, in a header without quotes and in [`WriteCondition::IfMatch`].
+const ANY: &str = "*";
+
+/// If-Match of one ETag, which must not be taken for [`ANY`].
+fn if_match_one(etag: &str) -> Result<WriteCondition, UnsupportedCondition> {
+    if etag == ANY {
+        return unsupported("If-Match", "* has no quotes");
+    }
+    Ok(WriteCondition::IfMatch(etag.to_owned()))
+}
+
+fn unsupported<T>(header: &'static str, reason: &'static str) -> Result<T, UnsupportedCondition> {
+    Err(UnsupportedCondition { header, reason })
 }
 
 /// Whether a `Range` applies, as `If-Range` says (RFC 9110, section 13.1.5): without the header it

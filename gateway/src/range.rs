@@ -64,6 +64,44 @@ pub fn resolve(header: Header, length: u64) -> Result<Range<u64>, Unsatisfiable>
     Ok(range)
 }
 
+/// x-amz-copy-source-range has another form than `bytes=first-last`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "The x-amz-copy-source-range value must be of the form bytes=first-last where first and last are \
+     the zero-based offsets of the first and last bytes to copy"
+)]
+pub struct MalformedSourceRange;
+
+/// The range to copy does not lie within the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("Range specified is not valid for source object of size: {length}")]
+pub struct OutsideSource {
+    /// Length of the source.
+    pub length: u64,
+}
+
+/// Reads x-amz-copy-source-range, which has one form only; never an empty range.
+///
+/// # Errors
+/// [`MalformedSourceRange`].
+pub fn of_copy_source(header: &str) -> Result<Range<u64>, MalformedSourceRange> {
+    let offset = |text: &str| {
+        let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        text.parse::<u64>().ok().filter(|_| digits)
+    };
+    let ends = header
+        .strip_prefix("bytes=")
+        .and_then(|range| range.split_once('-'));
+    let (first, last) = ends.ok_or(MalformedSourceRange)?;
+    let (Some(first), Some(last)) = (offset(first), offset(last)) else {
+        return Err(MalformedSourceRange);
+    };
+    let end = last.checked_add(1).ok_or(MalformedSourceRange)?;
+    (first < end)
+        .then_some(first..end)
+        .ok_or(MalformedSourceRange)
+}
+
 /// The Content-Range header of a 206.
 #[must_use]
 pub fn content_range(range: &Range<u64>, length: u64) -> String {

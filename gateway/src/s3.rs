@@ -2,7 +2,7 @@
 //! 501 NotImplemented, by the defaults of s3s.
 
 use crate::context::Context;
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorDetails};
 use crate::http::restore;
 use crate::{digest, metrics, ops};
 use http::StatusCode;
@@ -47,6 +47,7 @@ impl Gateway {
         );
         let started = self.context.clock.monotonic();
         restore(&mut request);
+        let details = request.extensions.get::<ErrorDetails>().cloned();
         let answer = match digest::small_body_fault(&request.extensions) {
             Some(fault) => Err(fault.into()),
             None => {
@@ -64,6 +65,9 @@ impl Gateway {
             status,
             self.context.clock.monotonic().saturating_sub(started),
         );
+        if let (Err(error), Some(details)) = (&answer, details) {
+            details.leave(error);
+        }
         answer.map_err(|error| error.log(&span))
     }
 }
@@ -177,4 +181,6 @@ delegate! {
     put_object_tagging(PutObjectTaggingInput) -> PutObjectTaggingOutput:
         "PutObjectTagging", ops::object_tagging::put;
     upload_part(UploadPartInput) -> UploadPartOutput: "UploadPart", ops::upload_part::run;
+    upload_part_copy(UploadPartCopyInput) -> UploadPartCopyOutput:
+        "UploadPartCopy", ops::upload_part_copy::run;
 }

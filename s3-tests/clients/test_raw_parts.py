@@ -96,7 +96,8 @@ def test_a_part_can_be_put_again(raw, path):
 @pytest.mark.parametrize("algorithm", ["crc32", "sha256", "crc64nvme"])
 @pytest.mark.parametrize("told", ["type-and-parts", "parts", "nothing"])
 def test_checksums_of_parts(raw, path, algorithm, told):
-    """Parts with trailing checksums; Complete with the type, with the parts' checksums, or bare."""
+    """Parts with trailing checksums; Complete with the type, with the parts' checksums, or bare
+    (behaviour rows 1, 2, 5, 7, 8)."""
     name, tag = f"x-amz-checksum-{algorithm}", f"Checksum{algorithm.upper()}"
     kind = "FULL_OBJECT" if algorithm == "crc64nvme" else "COMPOSITE"
     upload = raw.create_upload(path, {"x-amz-checksum-algorithm": algorithm.upper()})
@@ -109,6 +110,10 @@ def test_checksums_of_parts(raw, path, algorithm, told):
         more = "" if told == "nothing" else f"<{tag}>{value}</{tag}>"
         parts.append((number, put.headers["etag"], more))
     headers = {"x-amz-checksum-type": kind} if told == "type-and-parts" else None
+    if (told, kind) == ("nothing", "COMPOSITE"):
+        refused = raw.complete(path, upload, parts, headers).refused(400, "InvalidRequest")
+        assert "must include the checksum for each part" in refused.one("Message")
+        return
     done = raw.complete(path, upload, parts, headers).ok()
     head = raw.head(path, {"x-amz-checksum-mode": "ENABLED"}).ok()
     assert done.one(tag) == head.headers[name] and head.headers["x-amz-checksum-type"] == kind
@@ -124,7 +129,42 @@ def test_wrong_checksums_of_parts_are_refused(raw, path):
     etag = raw.put_part(path, upload, 1, b"part").ok().headers["etag"]
     more = f"<ChecksumCRC32>{wrong}</ChecksumCRC32>"
     assert raw.complete(path, upload, [(1, etag, more)]).status == 400
-    raw.complete(path, upload, [(1, etag, "")]).ok()
+    right = f"<ChecksumCRC32>{checksum('crc32', b'part')}</ChecksumCRC32>"
+    raw.complete(path, upload, [(1, etag, right)]).ok()
+
+
+def test_an_upload_without_an_algorithm_gets_a_checksum(raw, path):
+    bodies = [content(5 * MIB), content(77)]
+    upload = raw.create_upload(path)
+    parts = etags(raw, path, upload, bodies)
+    done = raw.complete(path, upload, parts).ok()
+    head = raw.head(path, {"x-amz-checksum-mode": "ENABLED"}).ok()
+    value = checksum("crc64nvme", b"".join(bodies))
+    assert (done.one("ChecksumCRC64NVME"), done.one("ChecksumType")) == (value, "FULL_OBJECT")
+    assert head.headers["x-amz-checksum-crc64nvme"] == value
+
+
+def test_copied_parts(raw, bucket):
+    """Ranges of an object become parts of another; with the upload's checksum (behaviour row 9)."""
+    source = content(12 * MIB)
+    raw.put(f"/{bucket}/from", source).ok()
+    upload = raw.create_upload(f"/{bucket}/to", {"x-amz-checksum-algorithm": "CRC32"})
+    parts = []
+    for number, first in enumerate((6 * MIB - 1, 0), 1):
+        last = first + 6 * MIB
+        headers = {
+            "x-amz-copy-source": f"/{bucket}/from",
+            "x-amz-copy-source-range": f"bytes={first}-{last}",
+        }
+        copied = raw.put_part(f"/{bucket}/to", upload, number, b"", headers).ok()
+        piece = source[first : last + 1]
+        value = checksum("crc32", piece)
+        assert copied.one("ETag") == f'"{hashlib.md5(piece).hexdigest()}"'
+        assert copied.one("ChecksumCRC32") == value
+        parts.append((number, copied.one("ETag"), f"<ChecksumCRC32>{value}</ChecksumCRC32>"))
+    raw.complete(f"/{bucket}/to", upload, parts).ok()
+    expected = source[6 * MIB - 1 :] + source[: 6 * MIB + 1]
+    assert same(raw.get(f"/{bucket}/to").ok().body, expected)
 
 
 def test_uploads_are_listed_as_they_are(raw, bucket):

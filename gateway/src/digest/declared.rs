@@ -147,7 +147,7 @@ impl Declared {
                 .get(algorithm.header())
                 .and_then(|text| algorithm.decode(text))
                 .ok_or_else(|| DigestError::InvalidValue {
-                    header: algorithm.header().to_owned(),
+                    header: format!("{} trailing", algorithm.header()),
                 })?,
         };
         let (computed, raw) = body

@@ -10,7 +10,7 @@ use crate::digest::{BodyFault, DigestError, HashFailed};
 use crate::headers::HeaderError;
 use crate::policy::AccessDenied;
 use crate::precondition::UnsupportedCondition;
-use crate::range::{self, Unsatisfiable};
+use crate::range::{self, MalformedSourceRange, OutsideSource, Unsatisfiable};
 use chunkstore::{ReadChunkError, WriteError};
 use http::StatusCode;
 use index::error::{
@@ -153,12 +153,10 @@ impl From<CompleteUploadError> for ApiError {
             CompleteUploadError::NoSuchUpload => no_such_upload(),
             CompleteUploadError::InvalidPart { number } => Self::bad(
                 "InvalidPart",
-                format!(
-                    "One or more of the specified parts could not be found. The part may not have \
-                     been uploaded, or the specified entity tag may not match the part's entity \
-                     tag. (Part {number}.)"
-                ),
-            ),
+                "One or more of the specified parts could not be found.  The part may not have been \
+                 uploaded, or the specified entity tag may not match the part's entity tag.",
+            )
+            .with_detail("PartNumber", number),
             CompleteUploadError::InvalidPartOrder => Self::bad(
                 "InvalidPartOrder",
                 "The list of parts was not in ascending order. The parts list must be specified in \
@@ -170,11 +168,11 @@ impl From<CompleteUploadError> for ApiError {
                 minimum,
             } => Self::bad(
                 "EntityTooSmall",
-                format!(
-                    "Your proposed upload is smaller than the minimum allowed size: part {number} \
-                     has {length} bytes, and all parts but the last need {minimum}."
-                ),
-            ),
+                "Your proposed upload is smaller than the minimum allowed size",
+            )
+            .with_detail("ProposedSize", length)
+            .with_detail("MinSizeAllowed", minimum)
+            .with_detail("PartNumber", number),
             CompleteUploadError::Put(error) => error.into(),
             CompleteUploadError::Store(error) => error.into(),
         }
@@ -251,7 +249,11 @@ impl From<HeaderError> for ApiError {
     fn from(error: HeaderError) -> Self {
         let code = match &error {
             HeaderError::NotText { .. } => "InvalidArgument",
-            HeaderError::MetadataTooLarge { .. } => "MetadataTooLarge",
+            HeaderError::MetadataTooLarge { bytes, max } => {
+                return Self::bad("MetadataTooLarge", error.to_string())
+                    .with_detail("Size", bytes)
+                    .with_detail("MaxSizeAllowed", max);
+            }
             HeaderError::InvalidStorageClass => "InvalidStorageClass",
             HeaderError::UnsupportedStorageClass { .. } => {
                 return Self::not_implemented(format_args!("{error}"));
@@ -284,5 +286,18 @@ impl From<Unsatisfiable> for ApiError {
         let message = "The requested range is not satisfiable";
         Self::new(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange", message)
             .with_header("content-range", &range::unsatisfied_range(error.length))
+    }
+}
+
+impl From<MalformedSourceRange> for ApiError {
+    fn from(error: MalformedSourceRange) -> Self {
+        Self::bad("InvalidArgument", error.to_string())
+    }
+}
+
+impl From<OutsideSource> for ApiError {
+    fn from(error: OutsideSource) -> Self {
+        let status = StatusCode::RANGE_NOT_SATISFIABLE;
+        Self::new(status, "InvalidRange", error.to_string())
     }
 }

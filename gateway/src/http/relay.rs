@@ -155,8 +155,10 @@ const HEADERS_OF_READS: [HeaderName; 7] = [
 ];
 
 /// Headers of a write that its operation reads itself.
-const HEADERS_OF_WRITES: [HeaderName; 5] = [
+const HEADERS_OF_WRITES: [HeaderName; 7] = [
     header::EXPIRES,
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
     HeaderName::from_static("x-amz-copy-source-if-match"),
     HeaderName::from_static("x-amz-copy-source-if-none-match"),
     HeaderName::from_static("x-amz-copy-source-if-modified-since"),

@@ -57,19 +57,20 @@ pub(crate) struct AnswerStatus(pub(crate) StatusCode);
 /// Who answered.
 pub(super) enum Answered {
     Refused(Refusal),
-    Served(Response<Body>),
+    /// With what the operation's error says beside its code.
+    Served(Response<Body>, Vec<(&'static str, String)>),
 }
 
 /// The answer as it goes out.
 pub(super) fn complete(asked: &Asked, answered: Answered, wire: &WireState) -> Response<Body> {
     let mut response = match answered {
         Answered::Refused(refusal) => refused(asked, &refusal),
-        Answered::Served(response) => match wire.failure().map(Refusal::from) {
+        Answered::Served(response, details) => match wire.failure().map(Refusal::from) {
             // s3s calls whatever goes wrong in a body that it reads an internal error.
             Some(refusal) if response.status() == StatusCode::INTERNAL_SERVER_ERROR => {
                 refused(asked, &refusal)
             }
-            failure => completed(asked, written(late(asked, response)), failure.as_ref()),
+            failure => completed(asked, written(late(asked, response)), failure, details),
         },
     };
     if asked.method == Method::HEAD && response.headers().contains_key(header::CONTENT_RANGE) {
@@ -153,7 +154,8 @@ fn refused(asked: &Asked, refusal: &Refusal) -> Response<Body> {
 fn completed(
     asked: &Asked,
     mut response: Response<Body>,
-    failure: Option<&Refusal>,
+    failure: Option<Refusal>,
+    mut details: Vec<(&'static str, String)>,
 ) -> Response<Body> {
     if response.status().is_success() {
         if let Some(AnswerStatus(status)) = response.extensions().get().copied() {
@@ -173,10 +175,9 @@ fn completed(
     if !elements.contains("<Message>") {
         element(&mut elements, "Message", default_message(&code));
     }
-    let details = failure
-        .filter(|failure| failure.code == code)
-        .map(|failure| &failure.details);
-    let body = error_body(asked, elements, details.map_or(&[], Vec::as_slice));
+    let failure = failure.filter(|failure| failure.code == code);
+    details.extend(failure.into_iter().flat_map(|failure| failure.details));
+    let body = error_body(asked, elements, &details);
     *response.body_mut() = body;
     response.headers_mut().remove(header::CONTENT_LENGTH);
     response

@@ -1,6 +1,7 @@
 //! Checksums between the digests of a body, what the index keeps, and what answers show.
 
 use crate::digest::{self, BodyDigests, ChecksumAlgorithm};
+use crate::error::ApiError;
 use index::key::object::{ChecksumType, ObjectChecksum};
 
 /// What the index keeps of the checksum of a body that was sent whole.
@@ -50,6 +51,13 @@ macro_rules! show_checksum {
     };
 }
 pub(crate) use show_checksum;
+
+/// 400: x-amz-checksum-algorithm names none that S3 has.
+pub(crate) fn unknown_algorithm() -> ApiError {
+    let message = "Checksum algorithm provided is unsupported. Please try again with any of the valid \
+                   types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]";
+    ApiError::bad("InvalidRequest", message)
+}
 
 /// The x-amz-checksum-type of an answer.
 pub(crate) fn shown_type(checksum: Option<&ObjectChecksum>) -> Option<s3s::dto::ChecksumType> {

@@ -4,7 +4,7 @@ mod parts;
 
 use super::commit::{Failed, until_known};
 use super::found::refuse_early;
-use super::{OpResult, checksum, unsupported};
+use super::{OpResult, checksum, unsupported, version};
 use crate::context::{Context, Owned};
 use crate::error::{self, ApiError};
 use crate::precondition;
@@ -43,7 +43,7 @@ pub async fn run(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     unsupported::check(&request.headers)?;
-    let condition = precondition::of_write(input.if_match.as_ref(), input.if_none_match.as_ref())?;
+    let condition = precondition::of_write(&request.headers)?;
     let complete = Complete {
         upload: UploadId::parse(&input.upload_id).ok_or_else(error::no_such_upload)?,
         parts: parts::read(input.multipart_upload.as_ref())?,
@@ -80,8 +80,7 @@ async fn answer(
     let patience = context.config.keep_alive_after;
     let mut task = tokio::spawn(complete.run(context).in_current_span());
     let finish = move |done: Result<Result<_, ApiError>, tokio::task::JoinError>| {
-        let (committed, checksum) = done.map_err(ApiError::internal)??;
-        Ok::<_, ApiError>(output(base, committed, checksum, parts))
+        Ok::<_, ApiError>(output(base, done.map_err(ApiError::internal)??, parts))
     };
     if let Ok(done) = tokio::time::timeout(patience, &mut task).await {
         return Ok(S3Response::new(finish(done)?));
@@ -99,21 +98,26 @@ async fn answer(
 
 fn output(
     mut output: CompleteMultipartUploadOutput,
-    committed: CommittedVersion,
-    checksum: Option<ObjectChecksum>,
+    done: Completed,
     parts: u32,
 ) -> CompleteMultipartUploadOutput {
-    output.e_tag = Some(ETag::Strong(committed.etag));
-    output.checksum_type = checksum::shown_type(checksum.as_ref());
-    checksum::show_checksum!(output, &checksum, parts);
+    output.e_tag = Some(ETag::Strong(done.etag));
+    output.version_id = done.version;
+    output.checksum_type = checksum::shown_type(done.checksum.as_ref());
+    checksum::show_checksum!(output, &done.checksum, parts);
     output
 }
 
+/// What a completion says of the object that it made.
+struct Completed {
+    etag: String,
+    /// As answers show it.
+    version: Option<String>,
+    checksum: Option<ObjectChecksum>,
+}
+
 impl Complete {
-    async fn run(
-        self,
-        context: Arc<Context>,
-    ) -> Result<(CommittedVersion, Option<ObjectChecksum>), ApiError> {
+    async fn run(self, context: Arc<Context>) -> Result<Completed, ApiError> {
         let bucket = &self.owned.bucket;
         let found = context
             .index
@@ -121,14 +125,14 @@ impl Complete {
             .await?;
         let record = found.ok_or_else(error::no_such_upload)?;
         let etag = parts::etag(&self.parts)?;
-        let mut checksum = None;
-        if record.completed.is_none() {
+        let checksum = if record.completed.is_none() {
             refuse_early(&context, bucket, &self.key, &self.condition).await?;
-            if self.asked.needs_parts(&record, &self.parts) {
-                let stored = self.stored_parts(&context).await?;
-                checksum = self.asked.judge(&record, &self.parts, &stored)?;
-            }
-        }
+            let stored = self.stored_parts(&context).await?;
+            let judged = self.asked.judge(&record, &self.parts, &stored);
+            judged.map_err(|error| self.explained(error))?
+        } else {
+            None
+        };
         let complete = CompleteUpload {
             bucket,
             key: &self.key,
@@ -146,7 +150,44 @@ impl Complete {
         };
         let committed =
             until_known(&context, || context.index.complete_upload(complete.clone())).await;
-        Ok((committed.map_err(Failed::into_error)?, checksum))
+        let committed = committed
+            .map_err(Failed::into_error)
+            .map_err(|error| self.explained(error.into()))?;
+        let checksum = match checksum {
+            Some(checksum) => Some(checksum),
+            None => self.kept_checksum(&context, &committed).await?,
+        };
+        Ok(Completed {
+            version: version::shown(bucket, committed.version),
+            etag: committed.etag,
+            checksum,
+        })
+    }
+
+    /// Names what a refusal of a part is about, as S3 does.
+    fn explained(&self, error: ApiError) -> ApiError {
+        let number = error.detail("PartNumber").map(str::to_owned);
+        let named = |part: &&Part| Some(part.number.to_string()) == number;
+        match self.parts.iter().find(named) {
+            Some(part) => error
+                .with_detail("ETag", &part.etag)
+                .with_detail("UploadId", self.upload),
+            None => error,
+        }
+    }
+
+    /// The checksum of an object that was completed before, as long as it is there.
+    async fn kept_checksum(
+        &self,
+        context: &Context,
+        committed: &CommittedVersion,
+    ) -> Result<Option<ObjectChecksum>, ApiError> {
+        let (bucket, version) = (&self.owned.bucket, Some(committed.version));
+        let found = context.index.get_object(bucket, &self.key, version).await?;
+        let same = found.map(|found| found.record).filter(|record| {
+            record.etag == committed.etag && record.last_modified_ms() == committed.last_modified_ms
+        });
+        Ok(same.and_then(|record| record.checksum))
     }
 
     /// What was uploaded, by part number, of the parts that the request names.

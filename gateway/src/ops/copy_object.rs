@@ -1,37 +1,45 @@
-//! CopyObject: by reference, no bytes move.
+//! CopyObject: by reference, no bytes move. They are read only for a checksum that the source does not
+//! have.
 
 use super::checksum::{self, show_checksum};
 use super::commit::{Failed, until_known};
-use super::{OpResult, detached, object_body, unsupported};
+use super::copy_source::{CopySource, check_length};
+use super::receive::Source;
+use super::{OpResult, detached, tags, unsupported, version};
 use crate::context::{Context, Owned};
-use crate::error::{self, ApiError};
+use crate::digest::{BodyHasher, ChecksumAlgorithm};
+use crate::error::ApiError;
 use crate::headers::{StoredHeaders, storage_class, timestamp};
-use crate::precondition::{self, ReadConditions, Verdict};
-use http::{HeaderMap, HeaderName, header};
+use crate::precondition::{self, ReadConditions};
+use http::HeaderMap;
 use index::error::CopyObjectError;
-use index::key::object::{ObjectChecksum, VersionRecord};
-use index::{Bucket, CommittedVersion, CopyMeta, CopyObject, ObjectMeta, WriteCondition};
-use s3s::dto::*;
+use index::key::object::{ChecksumType, ObjectChecksum, VersionRecord};
+use index::{CommittedVersion, CopyMeta, CopyObject, ObjectMeta, ObjectVersion, WriteCondition};
+use s3s::dto::{
+    CopyObjectInput, CopyObjectOutput, CopyObjectResult, ETag, MetadataDirective, TaggingDirective,
+};
 use s3s::{S3Request, S3Response};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use types::limits::{OBJECT_KEY_BYTES_MAX, PART_BYTES_MAX};
 
-/// Times that the source is read anew when it is replaced while it is copied.
+/// Times that the source is looked up when it is replaced while it is copied.
 const ATTEMPTS: usize = 16;
 const REDIRECT_LOCATION: &str = "x-amz-website-redirect-location";
 const CHECKSUM_ALGORITHM: &str = "x-amz-checksum-algorithm";
 
 /// A copy whose headers have been found good.
 struct Copy {
-    source: Bucket,
-    source_key: String,
-    conditions: ReadConditions,
+    source: CopySource,
     destination: Owned,
     key: String,
     replace: bool,
+    /// The tags of the copy, where they are not those of the source.
+    tags: Option<BTreeMap<String, String>>,
     stored: StoredHeaders,
     storage_class: String,
     condition: WriteCondition,
+    /// The checksum that the copy shall have.
+    checksum: Option<ChecksumAlgorithm>,
 }
 
 /// CopyObject.
@@ -49,20 +57,39 @@ pub async fn run(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     unsupported::check(&request.headers)?;
-    refuse_checksum(&request.headers)?;
-    let (source, source_key) = source(&context, &request).await?;
+    let checksum = checksum_algorithm(&request.headers)?;
+    let conditions = ReadConditions::of_source(&request.headers, context.clock.now_ms());
     let copy = Copy {
-        source,
-        source_key,
-        conditions: ReadConditions::of_source(&request.headers, context.clock.now_ms()),
-        replace: replaces(input.metadata_directive.as_ref())?,
+        source: CopySource::read(
+            &context,
+            &request,
+            &input.copy_source,
+            input.expected_source_bucket_owner.as_deref(),
+            conditions,
+        )
+        .await?,
+        replace: replaces(
+            input
+                .metadata_directive
+                .as_ref()
+                .map(MetadataDirective::as_str),
+            "metadata",
+        )?,
+        tags: replaced_tags(&request)?,
         stored: StoredHeaders::read(&request.headers, input.metadata.as_ref())?,
         storage_class: storage_class(&request.headers)?,
-        condition: condition(&request.headers)?,
+        condition: precondition::of_write(&request.headers)?,
+        checksum,
         destination,
         key: request.input.key,
     };
-    let (committed, checksum, parts) = detached(copy.run(context)).await?;
+    let bucket = copy.destination.bucket.clone();
+    let Copied {
+        committed,
+        source_version,
+        checksum,
+        parts,
+    } = detached(copy.run(context)).await?;
     let mut result = CopyObjectResult {
         e_tag: Some(ETag::Strong(committed.etag)),
         last_modified: Some(timestamp(committed.last_modified_ms)),
@@ -72,71 +99,105 @@ pub async fn run(
     show_checksum!(result, &checksum, parts);
     Ok(S3Response::new(CopyObjectOutput {
         copy_object_result: Some(result),
+        copy_source_version_id: source_version,
+        version_id: version::shown(&bucket, committed.version),
         ..CopyObjectOutput::default()
     }))
 }
 
+/// A copy that was committed.
+struct Copied {
+    committed: CommittedVersion,
+    /// The version of the source, as answers show it.
+    source_version: Option<String>,
+    checksum: Option<ObjectChecksum>,
+    parts: u32,
+}
+
 impl Copy {
     /// Copies the source as it is at some moment at which it fits the conditions.
-    async fn run(
-        self,
-        context: Arc<Context>,
-    ) -> Result<(CommittedVersion, Option<ObjectChecksum>, u32), ApiError> {
+    async fn run(self, context: Arc<Context>) -> Result<Copied, ApiError> {
         let op_id = context.index.new_op_id();
-        let mut attempts = 0;
-        loop {
-            let record = self.find(&context).await?;
+        for _ in 0..ATTEMPTS {
+            let found = self.find(&context).await?;
+            let record = &found.record;
+            let checksum = match self.checksum {
+                Some(algorithm) if !has_checksum(record, algorithm) => {
+                    let Some(checksum) = self.computed(&context, record, algorithm).await? else {
+                        continue;
+                    };
+                    Some(checksum)
+                }
+                Some(_) | None => None,
+            };
             let copy = CopyObject {
                 source: index::CopySource {
-                    bucket: &self.source,
-                    key: &self.source_key,
-                    record: &record,
+                    bucket: &self.source.bucket,
+                    key: &self.source.key,
+                    record,
                 },
                 bucket: &self.destination.bucket,
                 key: &self.key,
-                meta: self.meta(&record),
-                checksum: None,
+                meta: self.meta(record),
+                checksum: checksum.clone(),
                 condition: self.condition.clone(),
                 op_id,
             };
             let copied = until_known(&context, || context.index.copy_object(copy.clone())).await;
-            attempts += 1;
             match copied.map_err(Failed::into_error) {
-                Ok(committed) => return Ok((committed, record.checksum, record.parts)),
-                Err(CopyObjectError::SourceChanged) if attempts < ATTEMPTS => {}
+                Ok(committed) => {
+                    return Ok(Copied {
+                        committed,
+                        source_version: self.source.shown(&found),
+                        parts: record.parts,
+                        checksum: checksum.or(found.record.checksum),
+                    });
+                }
+                Err(CopyObjectError::SourceChanged) => {}
                 Err(error) => return Err(error.into()),
             }
         }
+        Err(CopyObjectError::SourceChanged.into())
     }
 
-    async fn find(&self, context: &Context) -> Result<VersionRecord, ApiError> {
-        let found = context
-            .index
-            .get_object(&self.source, &self.source_key, None)
-            .await?;
-        let record = found.ok_or_else(error::no_such_key)?.record;
-        match self
-            .conditions
-            .evaluate(&record.etag, record.last_modified_ms())
-        {
-            Verdict::Proceed => {}
-            Verdict::NotModified | Verdict::Failed(_) => return Err(error::precondition_failed()),
+    /// Reads the whole source for a checksum that it does not have; `None` when it was replaced or
+    /// deleted meanwhile.
+    async fn computed(
+        &self,
+        context: &Arc<Context>,
+        record: &VersionRecord,
+        algorithm: ChecksumAlgorithm,
+    ) -> Result<Option<ObjectChecksum>, ApiError> {
+        let length = record.plain_length;
+        let bytes = self.source.open(context, record.clone(), 0..length).await?;
+        let Some(mut bytes) = bytes else {
+            return Ok(None);
+        };
+        let mut hasher = BodyHasher::new(length, Some(algorithm))?;
+        while let Some(piece) = bytes.next().await? {
+            hasher.update(&piece).await?;
         }
-        if record.plain_length > PART_BYTES_MAX {
-            let message = format!(
-                "The specified copy source is larger than the maximum allowable size for a copy \
-                 source: {PART_BYTES_MAX}"
-            );
-            return Err(ApiError::bad("InvalidRequest", message));
-        }
-        self.refuse_unchanged(&record)?;
-        Ok(record)
+        Ok(checksum::stored(&hasher.finish().await?))
     }
 
+    async fn find(&self, context: &Context) -> Result<ObjectVersion, ApiError> {
+        let found = self.source.find(context).await?;
+        check_length(found.record.plain_length)?;
+        self.refuse_unchanged(&found.record)?;
+        Ok(found)
+    }
+
+    /// Refuses a copy onto itself that would change nothing. A version that is named may be an old one,
+    /// which such a copy makes the current one again.
     fn refuse_unchanged(&self, record: &VersionRecord) -> Result<(), ApiError> {
-        let onto_itself = self.source.id == self.destination.bucket.id
-            && self.source_key == self.key
+        let onto_itself = self.source.bucket.id == self.destination.bucket.id
+            && self.source.key == self.key
+            && self.source.version.is_none()
             && !self.replace
+            && self.tags.is_none()
+            && self
+                .checksum
+                .is_none_or(|algorithm| has_checksum(record, algorithm))
             && self.storage_class == record.storage_class
             && !self.stored.headers.contains_key(REDIRECT_LOCATION);
         if !onto_itself {
@@ -153,7 +214,8 @@ impl Copy {
         let account = self.destination.signer.canonical_id.clone();
         let storage_class = self.storage_class.clone();
         let redirect = self.stored.headers.get(REDIRECT_LOCATION).cloned();
-        if !self.replace && redirect.is_none() && !record.headers.contains_key(REDIRECT_LOCATION) {
+        let as_it_is = !self.replace && self.tags.is_none();
+        if as_it_is && redirect.is_none() && !record.headers.contains_key(REDIRECT_LOCATION) {
             return CopyMeta::Copy {
                 account,
                 storage_class,
@@ -173,79 +235,49 @@ impl Copy {
             storage_class,
             headers,
             user_metadata,
-            ..ObjectMeta::default()
+            tags: self.tags.clone().unwrap_or_else(|| record.tags.clone()),
         })
     }
 }
 
-/// The bucket and the key of x-amz-copy-source.
-async fn source(
-    context: &Context,
-    request: &S3Request<CopyObjectInput>,
-) -> Result<(Bucket, String), ApiError> {
-    let input = &request.input;
-    let CopySource::Bucket {
-        bucket,
-        key,
-        version_id,
-    } = &input.copy_source
-    else {
-        return Err(ApiError::not_implemented(format_args!("access points")));
-    };
-    object_body::refuse_version(version_id.as_deref())?;
-    if key.is_empty() || key.len() > OBJECT_KEY_BYTES_MAX {
-        return Err(ApiError::bad(
-            "KeyTooLongError",
-            "Your key is too long or empty",
-        ));
-    }
-    let expected = input.expected_source_bucket_owner.as_deref();
-    let owned = context.owned(request, bucket, expected).await?;
-    Ok((owned.bucket, key.to_string()))
-}
-
-fn replaces(directive: Option<&MetadataDirective>) -> Result<bool, ApiError> {
-    match directive.map(MetadataDirective::as_str) {
-        None | Some(MetadataDirective::COPY) => Ok(false),
+/// Whether x-amz-metadata-directive or x-amz-tagging-directive (`what`) asks for what the request says
+/// in the place of what the source has.
+fn replaces(directive: Option<&str>, what: &str) -> Result<bool, ApiError> {
+    match directive {
+        None | Some("" | MetadataDirective::COPY) => Ok(false),
         Some(MetadataDirective::REPLACE) => Ok(true),
-        Some(_) => Err(ApiError::bad(
-            "InvalidArgument",
-            "Unknown metadata directive.",
-        )),
+        Some(_) => {
+            let message = format!("Unknown {what} directive.");
+            Err(ApiError::bad("InvalidArgument", message))
+        }
     }
 }
 
-/// A copy keeps the checksum of its source; no other is computed.
-fn refuse_checksum(headers: &HeaderMap) -> Result<(), ApiError> {
-    match headers
+/// The tags of the copy, where they are not those of the source.
+fn replaced_tags(
+    request: &S3Request<CopyObjectInput>,
+) -> Result<Option<BTreeMap<String, String>>, ApiError> {
+    let directive = request.input.tagging_directive.as_ref();
+    let replaced = replaces(directive.map(TaggingDirective::as_str), "tagging")?;
+    let tags = tags::parse_header(&request.headers)?;
+    Ok(replaced.then_some(tags))
+}
+
+/// The algorithm that x-amz-checksum-algorithm asks for; without one the copy has its source's checksum.
+fn checksum_algorithm(headers: &HeaderMap) -> Result<Option<ChecksumAlgorithm>, ApiError> {
+    let value = headers
         .get(CHECKSUM_ALGORITHM)
-        .filter(|value| !value.is_empty())
-    {
-        None => Ok(()),
-        Some(_) => Err(ApiError::not_implemented(format_args!(
-            "another checksum for a copy"
-        ))),
-    }
+        .filter(|value| !value.is_empty());
+    let Some(value) = value else {
+        return Ok(None);
+    };
+    let algorithm = value.to_str().ok().and_then(ChecksumAlgorithm::parse);
+    algorithm.map(Some).ok_or_else(checksum::unknown_algorithm)
 }
 
-/// If-Match and If-None-Match of the destination, which s3s leaves to us.
-fn condition(headers: &HeaderMap) -> Result<WriteCondition, ApiError> {
-    let read = |name: &HeaderName| {
-        let Some(value) = headers.get(name).filter(|value| !value.is_empty()) else {
-            return Ok(None);
-        };
-        ETagCondition::parse_http_header(value.as_bytes())
-            .map(Some)
-            .map_err(|_| {
-                ApiError::bad(
-                    "InvalidArgument",
-                    format!("The header {name} is not an ETag."),
-                )
-            })
-    };
-    let (if_match, if_none_match) = (read(&header::IF_MATCH)?, read(&header::IF_NONE_MATCH)?);
-    Ok(precondition::of_write(
-        if_match.as_ref(),
-        if_none_match.as_ref(),
-    )?)
+/// Whether the version has this checksum, of all its bytes.
+fn has_checksum(record: &VersionRecord, algorithm: ChecksumAlgorithm) -> bool {
+    record.checksum.as_ref().is_some_and(|own| {
+        own.algorithm == algorithm.name() && own.kind == ChecksumType::FullObject
+    })
 }

@@ -1,7 +1,7 @@
 //! CreateMultipartUpload.
 
 use super::commit::{Failed, until_known};
-use super::{OpResult, tags, unsupported};
+use super::{OpResult, checksum, tags, unsupported};
 use crate::context::Context;
 use crate::digest::{self, ChecksumAlgorithm};
 use crate::error::ApiError;
@@ -27,7 +27,7 @@ pub async fn run(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     unsupported::check(&request.headers)?;
-    let checksum = checksum(
+    let checksum = checksum_asked(
         input.checksum_algorithm.as_ref(),
         input.checksum_type.as_ref(),
     )?;
@@ -63,7 +63,7 @@ pub async fn run(
 }
 
 /// Algorithm and type that the upload will have.
-fn checksum(
+fn checksum_asked(
     algorithm: Option<&s3s::dto::ChecksumAlgorithm>,
     kind: Option<&s3s::dto::ChecksumType>,
 ) -> Result<Option<(ChecksumAlgorithm, Kind)>, ApiError> {
@@ -78,13 +78,8 @@ fn checksum(
             ),
         };
     };
-    let Some(algorithm) = ChecksumAlgorithm::parse(algorithm.as_str()) else {
-        return refused(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid \
-             types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]"
-                .to_owned(),
-        );
-    };
+    let algorithm = ChecksumAlgorithm::parse(algorithm.as_str());
+    let algorithm = algorithm.ok_or_else(checksum::unknown_algorithm)?;
     let Some(kind) = kind else {
         return Ok(Some((algorithm, algorithm.default_type())));
     };

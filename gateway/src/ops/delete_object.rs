@@ -26,7 +26,7 @@ pub async fn run(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     let target = version::parse(input.version_id.as_deref())?;
-    let etag = match precondition::of_write(input.if_match.as_ref(), None)? {
+    let etag = match precondition::of_write(&request.headers)? {
         WriteCondition::IfMatch(etag) => Some(etag),
         WriteCondition::None | WriteCondition::IfNoneMatch => None,
     };

@@ -54,7 +54,12 @@ pub async fn run(
         max_parts: i32::try_from(limit).ok(),
         part_number_marker: Some(i32::from(after)),
         next_part_number_marker: Some(i32::from(last)),
-        parts: Some(page.parts.into_iter().map(part).collect()),
+        parts: Some(
+            page.parts
+                .into_iter()
+                .map(|part| shown(part, algorithm(&record).is_some()))
+                .collect(),
+        ),
         ..ListPartsOutput::default()
     })
 }
@@ -67,7 +72,8 @@ fn marker(marker: Option<i32>) -> Result<u16, ApiError> {
     })
 }
 
-fn part(record: PartRecord) -> Part {
+/// A part as it is listed. Without an algorithm of the upload's, its checksum is only kept, as in S3.
+fn shown(record: PartRecord, with_checksum: bool) -> Part {
     let mut part = Part {
         e_tag: Some(ETag::Strong(record.etag)),
         last_modified: Some(timestamp(record.modified_ms)),
@@ -75,7 +81,9 @@ fn part(record: PartRecord) -> Part {
         size: i64::try_from(record.plain_length).ok(),
         ..Part::default()
     };
-    show_checksum!(part, &record.checksum, 0);
+    if with_checksum {
+        show_checksum!(part, &record.checksum, 0);
+    }
     part
 }
 

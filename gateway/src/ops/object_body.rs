@@ -57,8 +57,8 @@ impl From<SendError> for ApiError {
     }
 }
 
-/// A download under way.
-struct Sending {
+/// The bytes of a range of an object, read and verified piece by piece.
+pub(crate) struct Reader {
     context: Arc<Context>,
     record: VersionRecord,
     /// Bytes of the object still to send.
@@ -77,16 +77,7 @@ pub(crate) async fn open(
     record: VersionRecord,
     range: Range<u64>,
 ) -> Result<StreamingBlob, ApiError> {
-    let lease = context.budget.download(range.end - range.start).await?;
-    let mut sending = Sending {
-        context: Arc::clone(context),
-        record,
-        left: range,
-        chunks: VecDeque::new(),
-        current: None,
-        started: context.clock.monotonic(),
-        _lease: lease,
-    };
+    let mut sending = Reader::new(context, record, range).await?;
     let Some(first) = sending.next().await? else {
         return Ok(StreamingBlob::from(Body::empty()));
     };
@@ -118,9 +109,31 @@ pub(crate) fn of_bytes(bytes: Bytes) -> StreamingBlob {
     StreamingBlob::from(Body::from(bytes))
 }
 
-impl Sending {
+impl Reader {
+    /// Waits for the share of memory that reading `range` of the object needs; nothing is read yet. The
+    /// object's bytes must not be inline.
+    pub(crate) async fn new(
+        context: &Arc<Context>,
+        record: VersionRecord,
+        range: Range<u64>,
+    ) -> Result<Self, ApiError> {
+        let lease = context.budget.download(range.end - range.start).await?;
+        Ok(Self {
+            context: Arc::clone(context),
+            record,
+            left: range,
+            chunks: VecDeque::new(),
+            current: None,
+            started: context.clock.monotonic(),
+            _lease: lease,
+        })
+    }
+
     /// The next bytes, never empty; `None` once all have been given.
-    async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
+    ///
+    /// # Errors
+    /// [`SendError`]: bytes that were announced cannot be given.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, SendError> {
         let limit = self.context.config.read_deadline;
         loop {
             if self.left.is_empty() {
@@ -174,13 +187,5 @@ impl Sending {
             }
         }
         Ok(())
-    }
-}
-
-/// Versions have no API yet; `null` is the one version that every object here is.
-pub(crate) fn refuse_version(version: Option<&str>) -> Result<(), ApiError> {
-    match version {
-        None | Some("" | "null") => Ok(()),
-        Some(_) => Err(ApiError::not_implemented(format_args!("versions"))),
     }
 }

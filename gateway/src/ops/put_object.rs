@@ -3,9 +3,10 @@
 use super::checksum::{self, show_checksum};
 use super::commit::until_known;
 use super::found::refuse_early;
-use super::receive::Upload;
-use super::{OpResult, detached, tags, unsupported};
+use super::receive::{Upload, Wire};
+use super::{OpResult, detached, tags, unsupported, version};
 use crate::context::{Context, Owned};
+use crate::digest::ChecksumAlgorithm;
 use crate::error::ApiError;
 use crate::headers::{StoredHeaders, storage_class};
 use crate::precondition;
@@ -30,7 +31,7 @@ pub async fn run(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     unsupported::check(&request.headers)?;
-    let condition = precondition::of_write(input.if_match.as_ref(), input.if_none_match.as_ref())?;
+    let condition = precondition::of_write(&request.headers)?;
     let stored = StoredHeaders::read(&request.headers, input.metadata.as_ref())?;
     let meta = ObjectMeta {
         account: owned.signer.canonical_id.clone(),
@@ -42,10 +43,12 @@ pub async fn run(
     refuse_early(&context, &owned.bucket, &input.key, &condition).await?;
     let upload = Upload::open(&context, &request).await?;
     let key = request.input.key;
+    let bucket = owned.bucket.clone();
     let (committed, checksum) = detached(put(context, owned, key, upload, meta, condition)).await?;
     let mut output = PutObjectOutput {
         e_tag: Some(ETag::Strong(committed.etag)),
         checksum_type: checksum::shown_type(checksum.as_ref()),
+        version_id: version::shown(&bucket, committed.version),
         ..PutObjectOutput::default()
     };
     show_checksum!(output, &checksum, 0);
@@ -57,13 +60,16 @@ async fn put(
     context: Arc<Context>,
     owned: Owned,
     key: String,
-    upload: Upload,
+    upload: Upload<Wire>,
     meta: ObjectMeta,
     condition: WriteCondition,
 ) -> Result<(CommittedVersion, Option<ObjectChecksum>), ApiError> {
     let bucket = &owned.bucket;
     let inline_bytes = context.config.inline_bytes;
-    let received = upload.receive(&context, bucket, inline_bytes, None).await?;
+    let default = ChecksumAlgorithm::DEFAULT;
+    let received = upload
+        .receive(&context, bucket, inline_bytes, default)
+        .await?;
     let checksum = checksum::stored(&received.digests);
     let new = PutObject {
         bucket,

@@ -16,11 +16,41 @@ use s3s::S3Request;
 use types::limits::PART_BYTES_MAX;
 use types::{ChunkId, Manifest, ManifestId};
 
-/// An upload whose headers have been found good; not a byte of its body has been read.
-pub(crate) struct Upload {
+/// Where the bytes of a new body come from.
+pub(crate) trait Source: Send {
+    /// The next bytes; `None` once all have been given.
+    ///
+    /// # Errors
+    /// Why the body ends early: nothing of it may be kept.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, ApiError>> + Send;
+
+    /// Judges the digests of the whole body.
+    ///
+    /// # Errors
+    /// It is not what it was said to be: nothing of it may be kept.
+    fn verify(&self, digests: &BodyDigests) -> Result<(), ApiError>;
+}
+
+/// The body of a request, with what its headers declare of it.
+pub(crate) struct Wire {
     payload: PayloadStream,
-    length: u64,
     declared: Declared,
+}
+
+impl Source for Wire {
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        Ok(self.payload.next().await?)
+    }
+
+    fn verify(&self, digests: &BodyDigests) -> Result<(), ApiError> {
+        Ok(self.declared.verify(digests, self.payload.trailers())?)
+    }
+}
+
+/// A body that may be taken in; not a byte of it has been read.
+pub(crate) struct Upload<S> {
+    source: S,
+    length: u64,
     lease: Lease,
 }
 
@@ -37,7 +67,7 @@ pub(crate) struct Received {
     _lease: Lease,
 }
 
-impl Upload {
+impl Upload<Wire> {
     /// Judges the headers of an upload, and waits for its share of memory.
     pub(crate) async fn open<T>(
         context: &Context,
@@ -55,40 +85,61 @@ impl Upload {
         })?;
         if length > PART_BYTES_MAX {
             let message = "Your proposed upload exceeds the maximum allowed size";
-            return Err(ApiError::bad("EntityTooLarge", message));
+            return Err(ApiError::bad("EntityTooLarge", message)
+                .with_detail("ProposedSize", length)
+                .with_detail("MaxSizeAllowed", PART_BYTES_MAX));
         }
-        let lease = context.budget.upload(length).await?;
-        Ok(Self {
-            payload,
-            length,
-            declared,
-            lease,
-        })
+        Self::of(context, Wire { payload, declared }, length).await
     }
 
     /// The checksum algorithm that the client chose.
     pub(crate) fn algorithm(&self) -> Option<ChecksumAlgorithm> {
-        self.declared.algorithm()
+        self.source.declared.algorithm()
     }
 
-    /// Receives the body. One of up to `inline_bytes` stays in memory; a longer one is durable on
-    /// return. `algorithm` is computed where the client did not choose another. After an error
-    /// nothing is left of it.
+    /// Receives the body of a request as [`Upload::store`] does; `default` is computed where the client
+    /// did not choose another checksum.
     pub(crate) async fn receive(
+        self,
+        context: &Context,
+        bucket: &Bucket,
+        inline_bytes: usize,
+        default: ChecksumAlgorithm,
+    ) -> Result<Received, ApiError> {
+        let length = self.length;
+        let algorithm = self.algorithm().unwrap_or(default);
+        let received = self.store(context, bucket, inline_bytes, algorithm).await?;
+        metrics::received(length);
+        Ok(received)
+    }
+}
+
+impl<S: Source> Upload<S> {
+    /// Waits for the share of memory that a body of `length` bytes needs.
+    pub(crate) async fn of(context: &Context, source: S, length: u64) -> Result<Self, ApiError> {
+        let lease = context.budget.upload(length).await?;
+        Ok(Self {
+            source,
+            length,
+            lease,
+        })
+    }
+
+    /// Takes the body in. One of up to `inline_bytes` stays in memory; a longer one is durable on
+    /// return. After an error nothing is left of it.
+    pub(crate) async fn store(
         mut self,
         context: &Context,
         bucket: &Bucket,
         inline_bytes: usize,
-        algorithm: Option<ChecksumAlgorithm>,
+        algorithm: ChecksumAlgorithm,
     ) -> Result<Received, ApiError> {
-        let algorithm = self.declared.algorithm().or(algorithm);
-        let hasher = BodyHasher::new(self.length, algorithm)?;
+        let hasher = BodyHasher::new(self.length, Some(algorithm))?;
         let (stored, digests) = if self.length <= inline_bytes as u64 {
             self.keep_in_memory(hasher).await?
         } else {
             self.write_to_disks(context, bucket, hasher).await?
         };
-        metrics::received(self.length);
         tracing::Span::current().record("bytes", self.length);
         Ok(Received {
             stored,
@@ -102,12 +153,12 @@ impl Upload {
         mut hasher: BodyHasher,
     ) -> Result<(Stored, BodyDigests), ApiError> {
         let mut body = BytesMut::new();
-        while let Some(piece) = self.payload.next().await? {
+        while let Some(piece) = self.source.next().await? {
             hasher.update(&piece).await?;
             body.extend_from_slice(&piece);
         }
         let digests = hasher.finish().await?;
-        self.verify(&digests)?;
+        self.source.verify(&digests)?;
         Ok((Stored::Inline(body.freeze()), digests))
     }
 
@@ -141,18 +192,13 @@ impl Upload {
         writer: &mut ObjectWriter,
         mut hasher: BodyHasher,
     ) -> Result<BodyDigests, ApiError> {
-        while let Some(piece) = self.payload.next().await? {
+        while let Some(piece) = self.source.next().await? {
             hasher.update(&piece).await?;
             writer.write(piece).await?;
         }
         let digests = hasher.finish().await?;
-        self.verify(&digests)?;
+        self.source.verify(&digests)?;
         Ok(digests)
-    }
-
-    /// Compares the digests of the whole body with what was declared.
-    fn verify(&self, digests: &BodyDigests) -> Result<(), ApiError> {
-        Ok(self.declared.verify(digests, self.payload.trailers())?)
     }
 }
 

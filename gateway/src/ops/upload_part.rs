@@ -1,19 +1,14 @@
 //! UploadPart.
 
-use super::checksum::{self, show_checksum};
-use super::commit::until_known;
-use super::receive::{Stored, Upload, manifest, missing};
+use super::checksum::show_checksum;
+use super::part::{CommittedPart, Part};
+use super::receive::{Upload, Wire};
 use super::{OpResult, detached, unsupported};
-use crate::context::{Context, Owned};
-use crate::digest::ChecksumAlgorithm;
-use crate::error::{self, ApiError};
-use index::PutPart;
-use index::key::object::ObjectChecksum;
+use crate::context::Context;
+use crate::error::ApiError;
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
 use std::sync::Arc;
-use types::limits::PART_NUMBER_MAX;
-use types::{Manifest, UploadId};
 
 /// UploadPart: the part is durable when this returns, or nothing is left of it.
 ///
@@ -30,121 +25,37 @@ pub async fn run(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     unsupported::check(&request.headers)?;
-    let number = part_number(input.part_number)?;
-    let upload_id = UploadId::parse(&input.upload_id).ok_or_else(error::no_such_upload)?;
-    let found = context
-        .index
-        .get_upload(&owned.bucket, &input.key, upload_id)
-        .await?;
-    let record = found
-        .filter(|record| record.completed.is_none())
-        .ok_or_else(error::no_such_upload)?;
-    let upload = Upload::open(&context, &request).await?;
-    let algorithm = ChecksumAlgorithm::parse(&record.checksum_algorithm);
-    refuse_other_algorithm(algorithm, upload.algorithm())?;
-    let part = Part {
+    let part = Part::find(
+        &context,
         owned,
-        key: request.input.key,
-        upload: upload_id,
-        number,
-        algorithm,
-    };
-    let (etag, checksum) = detached(part.put(context, upload)).await?;
+        &input.key,
+        &input.upload_id,
+        input.part_number,
+    )
+    .await?;
+    let upload = Upload::open(&context, &request).await?;
+    part.check_algorithm(upload.algorithm())?;
+    let committed = detached(put(context, part, upload)).await?;
     let mut output = UploadPartOutput {
-        e_tag: Some(ETag::Strong(etag)),
+        e_tag: Some(ETag::Strong(committed.etag)),
         ..UploadPartOutput::default()
     };
-    show_checksum!(output, &checksum, 0);
+    show_checksum!(output, &committed.checksum, 0);
     Ok(S3Response::new(output))
 }
 
-/// Where a part belongs.
-struct Part {
-    owned: Owned,
-    key: String,
-    upload: UploadId,
-    number: u16,
-    /// The upload's, computed where the client sends none.
-    algorithm: Option<ChecksumAlgorithm>,
-}
-
-impl Part {
-    /// Receives the body and commits it. Parts are never inline: their manifests become one.
-    async fn put(
-        self,
-        context: Arc<Context>,
-        upload: Upload,
-    ) -> Result<(String, Option<ObjectChecksum>), ApiError> {
-        let bucket = &self.owned.bucket;
-        let received = upload.receive(&context, bucket, 0, self.algorithm).await?;
-        let checksum = checksum::stored(&received.digests);
-        let etag = received.digests.etag();
-        let (manifest, oldest_ms, missing) = match &received.stored {
-            Stored::Chunks(id, written) => (
-                manifest(bucket, *id, written),
-                written.oldest_ms,
-                missing(written),
-            ),
-            Stored::Inline(bytes) => {
-                assert!(bytes.is_empty(), "only an empty part has no chunks");
-                (
-                    empty_manifest(&context, bucket),
-                    context.clock.now_ms(),
-                    Vec::new(),
-                )
-            }
-        };
-        let put = PutPart {
-            bucket,
-            key: &self.key,
-            upload: self.upload,
-            number: self.number,
-            etag: etag.clone(),
-            checksum: checksum.clone(),
-            manifest,
-            oldest_ms,
-            missing,
-            op_id: context.index.new_op_id(),
-        };
-        match until_known(&context, || context.index.put_part(put.clone())).await {
-            Ok(()) => Ok((etag, checksum)),
-            Err(failed) => Err(received.stored.uncommitted(&context, failed).await.into()),
-        }
-    }
-}
-
-fn empty_manifest(context: &Context, bucket: &index::Bucket) -> Manifest {
-    Manifest {
-        id: context.index.new_manifest_id(bucket),
-        home: bucket.id,
-        ..Manifest::default()
-    }
-}
-
-fn part_number(number: i32) -> Result<u16, ApiError> {
-    let number = u16::try_from(number).ok();
-    number
-        .filter(|number| (1..=PART_NUMBER_MAX).contains(number))
-        .ok_or_else(|| {
-            let message = "Part number must be an integer between 1 and 10000, inclusive";
-            ApiError::bad("InvalidArgument", message)
-        })
-}
-
-fn refuse_other_algorithm(
-    of_upload: Option<ChecksumAlgorithm>,
-    of_part: Option<ChecksumAlgorithm>,
-) -> Result<(), ApiError> {
-    match (of_upload, of_part) {
-        (Some(expected), Some(actual)) if expected != actual => {
-            let [expected, actual] =
-                [expected, actual].map(|algorithm| algorithm.name().to_ascii_lowercase());
-            let message = format!(
-                "Checksum Type mismatch occurred, expected checksum Type: {expected}, actual \
-                 checksum Type: {actual}"
-            );
-            Err(ApiError::bad("InvalidRequest", message))
-        }
-        _ => Ok(()),
-    }
+/// Receives the body and commits it.
+async fn put(
+    context: Arc<Context>,
+    part: Part,
+    upload: Upload<Wire>,
+) -> Result<CommittedPart, ApiError> {
+    let chosen = upload.algorithm();
+    let default = part.default_algorithm();
+    let received = upload
+        .receive(&context, &part.owned.bucket, 0, default)
+        .await?;
+    let mut committed = part.commit(&context, received).await?;
+    committed.checksum = part.shown(committed.checksum, chosen);
+    Ok(committed)
 }

@@ -3,10 +3,6 @@ use super::*;
 const MODIFIED_MS: u64 = 1_000_000_500;
 const MODIFIED_S: i64 = 1_000_000;
 
-fn tag(text: &str) -> Option<ETagCondition> {
-    Some(text.parse().unwrap())
-}
-
 fn verdict(
     if_match: &str,
     if_none_match: &str,
@@ -66,21 +62,35 @@ fn reads_follow_rfc_9110() {
 
 #[test]
 fn writes_take_what_s3_offers() {
-    let of = |a: &str, b: &str| {
-        let parse = |text: &str| if text.is_empty() { None } else { tag(text) };
-        of_write(parse(a).as_ref(), parse(b).as_ref())
+    let condition = |fields: &[(HeaderName, &str)]| {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(name.clone(), value.parse().unwrap());
+        }
+        of_write(&headers)
     };
-    assert_eq!(of("", ""), Ok(WriteCondition::None));
-    assert_eq!(of("", "*"), Ok(WriteCondition::IfNoneMatch));
-    assert_eq!(
-        of("\"abc\"", ""),
-        Ok(WriteCondition::IfMatch("abc".to_owned()))
-    );
-    assert_eq!(of("abc", ""), Ok(WriteCondition::IfMatch("abc".to_owned())));
-    assert_eq!(of("", "\"abc\"").unwrap_err().header, "If-None-Match");
-    assert_eq!(of("*", ""), Ok(WriteCondition::IfMatch("*".to_owned())));
-    assert_eq!(of("W/\"abc\"", "").unwrap_err().header, "If-Match");
-    assert_eq!(of("\"abc\"", "*").unwrap_err().header, "If-Match");
+    let (some, none) = (header::IF_MATCH, header::IF_NONE_MATCH);
+    let is = |etag: &str| Ok(WriteCondition::IfMatch(etag.to_owned()));
+    assert_eq!(condition(&[]), Ok(WriteCondition::None));
+    assert_eq!(condition(&[(some.clone(), "")]), Ok(WriteCondition::None));
+    assert_eq!(condition(&[(some.clone(), "\"abc\"")]), is("abc"));
+    assert_eq!(condition(&[(some.clone(), "abc")]), is("abc"));
+    assert_eq!(condition(&[(some.clone(), "*")]), is("*"));
+    let absent = condition(&[(none.clone(), "*")]);
+    assert_eq!(absent, Ok(WriteCondition::IfNoneMatch));
+    for (name, value) in [
+        (&some, "\"*\""),
+        (&some, "W/\"abc\""),
+        (&some, "\"abc\", \"def\""),
+        (&none, "\"abc\""),
+        (&none, "\"*\""),
+    ] {
+        assert!(
+            condition(&[(name.clone(), value)]).is_err(),
+            "{name}: {value}"
+        );
+    }
+    assert!(condition(&[(some, "abc"), (none, "*")]).is_err());
 }
 
 #[test]

@@ -152,9 +152,138 @@ async fn the_source_must_be_there_and_ones_own() {
         refused("bobs/key").await.refusal(),
         (403, "AccessDenied".into())
     );
-    let checksum = copy("/bucket/b", "bucket/absent").header("x-amz-checksum-algorithm", "SHA256");
+    let empty = server.send(copy("/bucket/b", "bucket/")).await;
+    assert_eq!(empty.refusal(), (400, "InvalidArgument".into()));
+}
+
+/// A copy may ask for a checksum that its source does not have; no bytes move for it.
+#[tokio::test]
+async fn a_copy_with_another_checksum() {
+    let server = Server::with_bucket().await;
+    for size in [9_usize, 100_000, 1_500_000] {
+        let body = if size == 9 {
+            "123456789".into()
+        } else {
+            pattern(size, 1)
+        };
+        let stored = server.send(put("/bucket/a").body(body.clone())).await;
+        assert_eq!(stored.status, 200);
+        for (algorithm, element) in [("SHA256", "ChecksumSHA256"), ("crc32", "ChecksumCRC32")] {
+            let asked = copy("/bucket/b", "bucket/a").header("x-amz-checksum-algorithm", algorithm);
+            let before = server.cluster.shard_count();
+            let copied = server.send(asked).await;
+            assert_eq!(copied.status, 200, "{}", copied.text());
+            assert_eq!(server.cluster.shard_count(), before, "no bytes move");
+            assert_eq!(copied.element("ChecksumType"), "FULL_OBJECT");
+            let name = format!("x-amz-checksum-{}", algorithm.to_lowercase());
+            let shown = head("/bucket/b").header("x-amz-checksum-mode", "ENABLED");
+            let value = server.send(shown).await.header(&name).to_owned();
+            assert_eq!(copied.element(element), value);
+            // It is the checksum of the bytes: they are accepted with it.
+            let again = put("/bucket/again")
+                .body(body.clone())
+                .header(&name, &value);
+            assert_eq!(server.send(again).await.status, 200);
+        }
+        // Without a wish the source's is taken over.
+        let plain = server.send(copy("/bucket/b", "bucket/a")).await;
+        let expected = stored.header("x-amz-checksum-crc64nvme");
+        assert_eq!(plain.element("ChecksumCRC64NVME"), expected);
+    }
+    let onto =
+        |algorithm| copy("/bucket/a", "bucket/a").header("x-amz-checksum-algorithm", algorithm);
+    assert_eq!(server.send(onto("SHA1")).await.status, 200);
     assert_eq!(
-        server.send(checksum).await.refusal(),
-        (501, "NotImplemented".into())
+        server.send(onto("SHA1")).await.refusal(),
+        (400, "InvalidRequest".into())
+    );
+    assert_eq!(
+        server.send(onto("SHA3")).await.refusal(),
+        (400, "InvalidRequest".into())
+    );
+}
+
+/// The ways in which clients write the source.
+#[tokio::test]
+async fn sources_as_clients_write_them() {
+    let server = Server::with_bucket().await;
+    let keys = [
+        "plain",
+        "a b+c%d",
+        "\u{43a}\u{43b}\u{44e}\u{447}/\u{9375}",
+        "/lead",
+        "a//b",
+        "q?x=1",
+        "v?versionId=1",
+    ];
+    for key in keys {
+        let path = format!("/bucket/{key}");
+        assert_eq!(server.send(put(&path).body(key)).await.status, 200, "{key}");
+        for lead in ["", "/"] {
+            for encoded in [encode(key, true), encode(key, false)] {
+                for version in ["", "?versionId=null"] {
+                    let from = format!("{lead}bucket/{encoded}{version}");
+                    let asked = put("/bucket/to").header("x-amz-copy-source", &from);
+                    let copied = server.send(asked).await;
+                    assert_eq!(copied.status, 200, "{from}: {}", copied.text());
+                    assert_eq!(server.send(get("/bucket/to")).await.text(), key);
+                    assert_eq!(server.send(delete("/bucket/to")).await.status, 204);
+                }
+            }
+        }
+    }
+    // As they are, where nothing has to be encoded.
+    let raw = put("/bucket/to").header("x-amz-copy-source", "bucket/a b+c%25d");
+    assert_eq!(server.send(raw).await.status, 200);
+    assert_eq!(server.send(get("/bucket/to")).await.text(), "a b+c%d");
+    for wrong in ["bucket", "bucket/%ZZ", "/"] {
+        let asked = put("/bucket/to").header("x-amz-copy-source", wrong);
+        let refused = server.send(asked).await;
+        assert_eq!(
+            refused.refusal(),
+            (400, "InvalidArgument".into()),
+            "{wrong}"
+        );
+    }
+    let unknown = copy("/bucket/to", "bucket/plain");
+    let unknown = unknown.header("x-amz-checksum-algorithm", "");
+    assert_eq!(server.send(unknown).await.status, 200);
+}
+
+/// Tags go with the copy, unless it gets its own.
+#[tokio::test]
+async fn tags_are_copied_or_replaced() {
+    let server = Server::with_bucket().await;
+    let tagged = put("/bucket/a")
+        .body("x")
+        .header("x-amz-tagging", "a=1&b=2");
+    assert_eq!(server.send(tagged).await.status, 200);
+    let table: [(&[(&str, &str)], &[&str]); 5] = [
+        (&[], &["a", "b"]),
+        (&[("x-amz-tagging", "c=3")], &["a", "b"]),
+        (&[("x-amz-metadata-directive", "REPLACE")], &["a", "b"]),
+        (
+            &[
+                ("x-amz-tagging", "c=3"),
+                ("x-amz-tagging-directive", "REPLACE"),
+            ],
+            &["c"],
+        ),
+        (&[("x-amz-tagging-directive", "REPLACE")], &[]),
+    ];
+    for (fields, expected) in table {
+        let request = fields
+            .iter()
+            .fold(copy("/bucket/b", "bucket/a"), |request, (name, value)| {
+                request.header(name, value)
+            });
+        assert_eq!(server.send(request).await.status, 200, "{fields:?}");
+        let tags = server.send(get("/bucket/b").query("tagging", "")).await;
+        assert_eq!(tags.elements("Key"), expected, "{fields:?}");
+    }
+    let unknown = copy("/bucket/b", "bucket/a").header("x-amz-tagging-directive", "MERGE");
+    assert_eq!(
+        server.send(unknown).await.refusal(),
+        (400, "InvalidArgument".into())
     );
 }

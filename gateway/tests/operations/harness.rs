@@ -51,6 +51,7 @@ impl Who {
 pub struct Server {
     pub front: S3Front,
     pub cluster: MemoryCluster,
+    pub index: Index,
     pub budget: MemoryBudget,
 }
 
@@ -83,7 +84,7 @@ impl Server {
         config.check().unwrap();
         let budget = MemoryBudget::new(config.memory_limit_bytes, config.admission_wait);
         let context = Context {
-            index,
+            index: index.clone(),
             chunks: cluster.store.clone(),
             users: users(),
             config,
@@ -109,6 +110,7 @@ impl Server {
         Self {
             front,
             cluster,
+            index,
             budget,
         }
     }

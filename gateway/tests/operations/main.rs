@@ -9,6 +9,7 @@
 mod harness;
 
 mod buckets;
+mod checksums;
 mod copies;
 mod deletes;
 mod faults;
@@ -16,6 +17,7 @@ mod lists;
 mod model;
 mod multipart;
 mod objects;
+mod part_copies;
 mod probes;
 mod races;
 mod read_versions;
@@ -24,3 +26,4 @@ mod refusals;
 mod tagging;
 mod uploads;
 mod versions;
+mod writes;

@@ -97,6 +97,7 @@ async fn signed_chunks_are_verified_against_the_seed() {
     server.raw(&long).await.expect(400, "IncompleteBody");
 }
 
+/// Behaviour rows 1, 4, 5: the length is the decoded one, and an unsigned trailer needs no signature.
 #[tokio::test]
 async fn trailers_reach_the_operation() {
     let server = Server::start().await;
@@ -176,6 +177,7 @@ async fn a_chunked_body_may_come_without_content_length() {
     assert_eq!(server.seen.lock().payload, b"hello");
 }
 
+/// Behaviour row 3: a framing that is not known is refused, never stored.
 #[tokio::test]
 async fn other_framings_are_refused_by_name() {
     let server = Server::start().await;

@@ -1,8 +1,9 @@
 //! The list of parts in a completion, and what else it says of the object. Pure.
 
-use crate::digest::{self, ChecksumAlgorithm};
+use crate::digest::{self, ChecksumAlgorithm, DigestError};
 use crate::error::ApiError;
 use crate::ops::checksum;
+use crate::ops::part::other_algorithm;
 use index::error::CompleteUploadError;
 use index::key::object::{ChecksumType as Kind, ObjectChecksum};
 use index::key::upload::{PartRecord, UploadRecord};
@@ -43,11 +44,12 @@ fn malformed() -> ApiError {
 
 fn part(asked: &CompletedPart) -> Result<Part, ApiError> {
     let number = asked.part_number.ok_or_else(malformed)?;
-    let number = u16::try_from(number)
-        .ok()
-        .filter(|n| (1..=PART_NUMBER_MAX).contains(n));
+    if number < 1 {
+        return Err(ApiError::bad("InvalidArgument", "PartNumber must be >= 1"));
+    }
+    let number = u16::try_from(number).ok().filter(|n| *n <= PART_NUMBER_MAX);
     let number = number.ok_or_else(|| {
-        let message = "PartNumber must be an integer between 1 and 10000, inclusive";
+        let message = "Part number must be an integer between 1 and 10000, inclusive";
         ApiError::bad("InvalidArgument", message)
     })?;
     let etag = asked
@@ -63,14 +65,17 @@ fn part(asked: &CompletedPart) -> Result<Part, ApiError> {
         (ChecksumAlgorithm::Sha1, &asked.checksum_sha1),
         (ChecksumAlgorithm::Sha256, &asked.checksum_sha256),
     ];
-    let named = values
+    let mut named = values
         .into_iter()
-        .find_map(|(algorithm, value)| Some((algorithm, value.as_ref()?)));
-    let checksum = match named {
-        None => None,
-        Some((algorithm, text)) => {
-            let raw = algorithm.decode(text).ok_or_else(|| invalid_part(number))?;
-            Some((algorithm, raw))
+        .filter_map(|(algorithm, value)| Some((algorithm, value.as_deref()?)))
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(algorithm, value)| Some((algorithm, algorithm.decode(value)?)));
+    let checksum = match (named.next(), named.next()) {
+        (None, _) => None,
+        (Some(Some(checksum)), None) => Some(checksum),
+        _ => {
+            let message = "Invalid Base64 or multiple checksums present in request";
+            return Err(ApiError::bad("InvalidArgument", message));
         }
     };
     Ok(Part {
@@ -94,10 +99,10 @@ pub(super) fn etag(parts: &[Part]) -> Result<String, ApiError> {
 /// What a completion says of the object beside its parts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Asked {
-    size: Option<i64>,
+    size: Option<u64>,
     kind: Option<Kind>,
-    /// Algorithm and text of the checksum of the whole object.
-    checksum: Option<(ChecksumAlgorithm, String)>,
+    /// Algorithm and raw value of the checksum of the whole object.
+    checksum: Option<(ChecksumAlgorithm, Vec<u8>)>,
 }
 
 impl Asked {
@@ -106,6 +111,13 @@ impl Asked {
             let message = "Value for x-amz-checksum-type header is invalid.";
             digest::parse_type(kind.as_str())
                 .ok_or_else(|| ApiError::bad("InvalidRequest", message))
+        });
+        let size = input.mpu_object_size.map(|size| {
+            u64::try_from(size).map_err(|_| {
+                let message =
+                    format!("Value for x-amz-mp-object-size header is less than zero: '{size}'");
+                ApiError::bad("InvalidRequest", message)
+            })
         });
         let values = [
             (ChecksumAlgorithm::Crc32, &input.checksum_crc32),
@@ -116,91 +128,151 @@ impl Asked {
         ];
         let mut named = values
             .into_iter()
-            .filter_map(|(algorithm, text)| Some((algorithm, text.clone()?)));
-        let checksum = named.next();
+            .filter_map(|(algorithm, text)| Some((algorithm, text.as_deref()?)));
+        let checksum = named
+            .next()
+            .map(|(algorithm, text)| object_checksum(algorithm, text, input));
         if named.next().is_some() {
-            return Err(digest::DigestError::Several.into());
+            return Err(DigestError::Several.into());
         }
         Ok(Self {
-            size: input.mpu_object_size,
+            size: size.transpose()?,
             kind: kind.transpose()?,
-            checksum,
+            checksum: checksum.transpose()?,
         })
     }
 
-    /// Whether the stored parts must be read to judge or to make the checksum.
-    pub(super) fn needs_parts(&self, upload: &UploadRecord, parts: &[Part]) -> bool {
-        !upload.checksum_algorithm.is_empty()
-            || *self != Self::default()
-            || parts.iter().any(|part| part.checksum.is_some())
-    }
-
-    /// Judges the request against what was uploaded; returns the checksum of the object.
+    /// Judges the request against what was uploaded; returns the checksum of the object. An upload
+    /// without an algorithm gets S3's default one if all parts have it.
     pub(super) fn judge(
         &self,
         upload: &UploadRecord,
         parts: &[Part],
         stored: &[PartRecord],
     ) -> Result<Option<ObjectChecksum>, ApiError> {
-        check_parts(parts, stored)?;
-        let total: u64 = stored.iter().map(|part| part.plain_length).sum();
-        if self
-            .size
-            .is_some_and(|size| u64::try_from(size) != Ok(total))
-        {
-            let message = "The provided 'x-amz-mp-object-size' header does not match what was \
-                           computed.";
-            return Err(ApiError::bad("InvalidRequest", message));
-        }
-        let Some(algorithm) = ChecksumAlgorithm::parse(&upload.checksum_algorithm) else {
-            return match &self.checksum {
-                None => Ok(None),
-                Some(_) => Err(other_algorithm()),
-            };
-        };
+        let algorithm = ChecksumAlgorithm::parse(&upload.checksum_algorithm);
+        check_parts((algorithm, upload.checksum_type), parts, stored)?;
+        self.check_size(stored)?;
         if self.kind.is_some_and(|kind| kind != upload.checksum_type) {
-            let message = "The upload was created using another checksum type than the complete \
-                           request names.";
+            let own = digest::type_name(upload.checksum_type);
+            let message = format!(
+                "The upload was created using the {own} checksum mode. The complete request must \
+                 use the same checksum mode."
+            );
             return Err(ApiError::bad("InvalidRequest", message));
         }
+        let Some(algorithm) = algorithm else {
+            return self.judge_without_algorithm(stored);
+        };
         let value = value(algorithm, upload.checksum_type, stored)?;
-        let checksum = checksum::of(algorithm, upload.checksum_type, value);
-        if let Some((named, text)) = &self.checksum {
-            if *named != algorithm {
-                return Err(other_algorithm());
+        match &self.checksum {
+            Some((named, _)) if *named != algorithm => {
+                return Err(other_algorithm(Some(algorithm), *named));
             }
-            let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
-            if *text != checksum::shown(&checksum, count)
-                && *text != digest::encode(&checksum.value)
-            {
-                let algorithm = algorithm.name();
-                return Err(digest::DigestError::Mismatch { algorithm }.into());
-            }
+            Some((_, asked)) if *asked != value => return Err(mismatch(algorithm)),
+            Some(_) | None => {}
         }
-        Ok(Some(checksum))
+        Ok(Some(checksum::of(algorithm, upload.checksum_type, value)))
+    }
+
+    fn check_size(&self, stored: &[PartRecord]) -> Result<(), ApiError> {
+        let total: u64 = stored.iter().map(|part| part.plain_length).sum();
+        match self.size {
+            Some(size) if size != total => {
+                let message = format!(
+                    "The provided 'x-amz-mp-object-size' header value {size} does not match what \
+                     was computed: {total}"
+                );
+                Err(ApiError::bad("InvalidRequest", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The same for an upload that the client started without an algorithm. The checksum that it may
+    /// send now is compared if it can be computed, and means nothing else.
+    fn judge_without_algorithm(
+        &self,
+        stored: &[PartRecord],
+    ) -> Result<Option<ObjectChecksum>, ApiError> {
+        let computed = |algorithm| value(algorithm, Kind::FullObject, stored).ok();
+        if let Some((algorithm, asked)) = &self.checksum
+            && computed(*algorithm).is_some_and(|value| value != *asked)
+        {
+            return Err(mismatch(*algorithm));
+        }
+        let algorithm = ChecksumAlgorithm::DEFAULT;
+        let value = computed(algorithm);
+        Ok(value.map(|value| checksum::of(algorithm, Kind::FullObject, value)))
     }
 }
 
-fn other_algorithm() -> ApiError {
-    let message = "The checksum of the complete request is not of the algorithm that the upload \
-                   was created with.";
-    ApiError::bad("InvalidRequest", message)
+fn mismatch(algorithm: ChecksumAlgorithm) -> ApiError {
+    let algorithm = algorithm.name();
+    DigestError::Mismatch { algorithm }.into()
+}
+
+/// The raw value of the checksum of the whole object. A composite one may name the number of parts.
+fn object_checksum(
+    algorithm: ChecksumAlgorithm,
+    text: &str,
+    input: &CompleteMultipartUploadInput,
+) -> Result<(ChecksumAlgorithm, Vec<u8>), ApiError> {
+    let list = input.multipart_upload.as_ref();
+    let parts = list
+        .and_then(|list| list.parts.as_ref())
+        .map_or(0, Vec::len);
+    let text = text.strip_suffix(&format!("-{parts}")).unwrap_or(text);
+    let raw = algorithm.decode(text).ok_or_else(|| {
+        let header = algorithm.header().to_owned();
+        DigestError::InvalidValue { header }
+    })?;
+    Ok((algorithm, raw))
 }
 
 /// Each named part was uploaded, with the ETag and the checksum that the request says.
-fn check_parts(parts: &[Part], stored: &[PartRecord]) -> Result<(), ApiError> {
+fn check_parts(
+    (algorithm, kind): (Option<ChecksumAlgorithm>, Kind),
+    parts: &[Part],
+    stored: &[PartRecord],
+) -> Result<(), ApiError> {
     for (at, part) in parts.iter().enumerate() {
-        let found = stored.get(at).filter(|found| {
-            let checksum = part.checksum.as_ref().is_none_or(|(algorithm, raw)| {
-                found.checksum.as_ref().is_some_and(|own| {
-                    own.algorithm == algorithm.name() && own.value == raw.as_slice()
-                })
-            });
-            found.number == part.number && found.etag == part.etag && checksum
-        });
-        found.ok_or_else(|| invalid_part(part.number))?;
+        let found = stored
+            .get(at)
+            .filter(|found| found.number == part.number && found.etag == part.etag)
+            .ok_or_else(|| invalid_part(part.number))?;
+        match (&part.checksum, algorithm) {
+            (None, Some(algorithm)) if kind == Kind::Composite => {
+                return Err(missing_checksum(algorithm, part.number));
+            }
+            (Some((named, _)), Some(algorithm)) if *named != algorithm => {
+                return Err(foreign_checksum(*named, part.number));
+            }
+            (Some((named, raw)), _) => {
+                let own = found.checksum.as_ref();
+                own.filter(|own| own.algorithm == named.name() && own.value == raw.as_slice())
+                    .ok_or_else(|| invalid_part(part.number))?;
+            }
+            (None, _) => {}
+        }
     }
     Ok(())
+}
+
+fn missing_checksum(algorithm: ChecksumAlgorithm, number: u16) -> ApiError {
+    let name = algorithm.name().to_ascii_lowercase();
+    let message = format!(
+        "The upload was created using a {name} checksum. The complete request must include the \
+         checksum for each part. It was missing for part {number} in the request."
+    );
+    ApiError::bad("InvalidRequest", message)
+}
+
+fn foreign_checksum(algorithm: ChecksumAlgorithm, number: u16) -> ApiError {
+    let name = algorithm.name().to_ascii_lowercase();
+    let message =
+        format!("The {name} you specified for part {number} did not match what we received.");
+    ApiError::bad("BadDigest", message)
 }
 
 fn value(

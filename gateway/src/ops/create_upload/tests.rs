@@ -5,7 +5,7 @@ fn asked(algorithm: &str, kind: &str) -> Result<Option<(ChecksumAlgorithm, Kind)
     let kind = Some(kind).filter(|name| !name.is_empty());
     let algorithm = algorithm.map(|name| s3s::dto::ChecksumAlgorithm::from(name.to_owned()));
     let kind = kind.map(|name| s3s::dto::ChecksumType::from(name.to_owned()));
-    checksum(algorithm.as_ref(), kind.as_ref())
+    checksum_asked(algorithm.as_ref(), kind.as_ref())
 }
 
 #[test]

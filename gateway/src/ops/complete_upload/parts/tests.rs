@@ -113,35 +113,30 @@ fn what_the_request_says_of_the_object_is_judged() {
             .map(|checksum| checksum.unwrap().value)
             .map_err(|error| error.code().to_owned())
     };
-    let named = |algorithm, text: &str| Asked {
-        checksum: Some((algorithm, text.to_owned())),
+    let named = |algorithm, raw: &[u8]| Asked {
+        checksum: Some((algorithm, raw.to_vec())),
         ..Asked::default()
     };
     assert_eq!(judge(Asked::default(), Kind::FullObject).unwrap(), CRC);
     assert_eq!(
-        judge(
-            named(ChecksumAlgorithm::Crc32, "y/Q5Jg=="),
-            Kind::FullObject
-        )
-        .unwrap(),
+        judge(named(ChecksumAlgorithm::Crc32, CRC), Kind::FullObject).unwrap(),
         CRC
     );
     let refused = |asked| judge(asked, Kind::FullObject).unwrap_err();
     assert_eq!(
-        refused(named(ChecksumAlgorithm::Crc32, "AAAAAA==")),
+        refused(named(ChecksumAlgorithm::Crc32, &[0; 4])),
         "BadDigest"
     );
     assert_eq!(
-        refused(named(ChecksumAlgorithm::Sha1, "x")),
+        refused(named(ChecksumAlgorithm::Sha1, &[0; 20])),
         "InvalidRequest"
     );
     let size = |size| Asked {
         size: Some(size),
         ..Asked::default()
     };
-    assert!(judge(size(9), Kind::Composite).is_ok());
+    assert!(judge(size(9), Kind::FullObject).is_ok());
     assert_eq!(refused(size(8)), "InvalidRequest");
-    assert_eq!(refused(size(-9)), "InvalidRequest");
     let kind = Asked {
         kind: Some(Kind::Composite),
         ..Asked::default()
@@ -150,11 +145,46 @@ fn what_the_request_says_of_the_object_is_judged() {
 }
 
 #[test]
-fn a_part_without_the_uploads_checksum_is_invalid() {
-    let judged = Asked::default().judge(
-        &upload("CRC32", Kind::Composite),
-        &[part(1, None)],
-        &[stored(1, None)],
-    );
-    assert_eq!(judged.unwrap_err().code(), "InvalidPart");
+fn a_part_without_the_uploads_checksum() {
+    let judge = |kind, own| {
+        let judged = Asked::default().judge(&upload("CRC32", kind), &[part(1, None)], &[own]);
+        judged.map_err(|error| error.code().to_owned())
+    };
+    let composite = judge(Kind::Composite, stored(1, Some(CRC)));
+    assert_eq!(composite.unwrap_err(), "InvalidRequest");
+    let of_the_object = judge(Kind::FullObject, stored(1, None));
+    assert_eq!(of_the_object.unwrap_err(), "InvalidPart");
+}
+
+fn input(parts: usize, crc32: Option<&str>, size: Option<i64>) -> CompleteMultipartUploadInput {
+    let part = completed(Some(1), Some(ETAG));
+    CompleteMultipartUploadInput {
+        bucket: "bucket".to_owned(),
+        key: "key".to_owned(),
+        upload_id: "id".to_owned(),
+        checksum_crc32: crc32.map(str::to_owned),
+        mpu_object_size: size,
+        multipart_upload: Some(CompletedMultipartUpload {
+            parts: Some(vec![part; parts]),
+        }),
+        ..CompleteMultipartUploadInput::default()
+    }
+}
+
+#[test]
+fn the_checksum_of_the_object_may_count_its_parts() {
+    for text in ["y/Q5Jg==", "y/Q5Jg==-3"] {
+        let asked = Asked::read(&input(3, Some(text), Some(9))).unwrap();
+        let expected = (ChecksumAlgorithm::Crc32, CRC.to_vec());
+        assert_eq!((asked.checksum, asked.size), (Some(expected), Some(9)));
+    }
+    for text in ["y/Q5Jg==-2", "y/Q5Jg==-", "rubbish", ""] {
+        let error = Asked::read(&input(3, Some(text), None)).unwrap_err();
+        assert_eq!(
+            error.message(),
+            "Value for x-amz-checksum-crc32 header is invalid."
+        );
+    }
+    let error = Asked::read(&input(3, None, Some(-1))).unwrap_err();
+    assert_eq!(error.code(), "InvalidRequest");
 }
