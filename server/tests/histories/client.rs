@@ -40,6 +40,8 @@ pub struct Shared {
 pub struct Client {
     pub s3: S3,
     pub number: usize,
+    /// Whether nobody else is at work: then a list is one moment's.
+    pub is_alone: bool,
     pub shared: Arc<Shared>,
 }
 
@@ -88,15 +90,27 @@ impl Client {
             Ok(None) => return Outcome::Failed,
             Err(Unknown(_)) => (Outcome::Unknown, u64::MAX),
         };
+        let event = |call, outcome: &Outcome| Event {
+            client: self.number,
+            called,
+            returned,
+            call,
+            outcome: outcome.clone(),
+        };
         for place in places {
-            let event = Event {
-                client: self.number,
-                called,
-                returned,
-                call,
-                outcome: outcome.clone(),
-            };
-            record.add(*place, event);
+            match &outcome {
+                // A list of versions is no snapshot of them: each entry was there at some moment.
+                Outcome::Listed(entries) if !self.is_alone => {
+                    for (version, value) in entries {
+                        let seen = match value {
+                            Some(value) => Outcome::Found(*value, *version),
+                            None => Outcome::Marker(*version),
+                        };
+                        record.add(*place, event(Call::ReadVersion(*version), &seen));
+                    }
+                }
+                _ => record.add(*place, event(call, &outcome)),
+            }
         }
         outcome
     }

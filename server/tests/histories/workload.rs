@@ -60,6 +60,7 @@ pub async fn run(plan: &Plan, installation: &Installation, mut server: Server) -
             client: Client {
                 s3: server.s3.clone(),
                 number,
+                is_alone: false,
                 shared: Arc::clone(&shared),
             },
             boards: Arc::clone(&boards),
@@ -106,6 +107,7 @@ async fn prepare(server: &Server, shared: &Arc<Shared>) {
     let client = Client {
         s3: server.s3.clone(),
         number: 0,
+        is_alone: true,
         shared: Arc::clone(shared),
     };
     for (n, place) in shared.record.places.iter().enumerate() {
@@ -124,6 +126,7 @@ async fn read_all(server: &Server, shared: &Arc<Shared>, boards: &[Mutex<Board>]
     let client = Client {
         s3: server.s3.clone(),
         number: 99,
+        is_alone: true,
         shared: Arc::clone(shared),
     };
     for (place, board) in boards.iter().enumerate() {
