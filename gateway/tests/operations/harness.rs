@@ -373,7 +373,10 @@ impl Request {
         let names = names.join(";");
         let lines: String = headers
             .iter()
-            .map(|(name, value)| format!("{name}:{}\n", value.trim()))
+            .map(|(name, value)| {
+                let words: Vec<&str> = value.split(' ').filter(|word| !word.is_empty()).collect();
+                format!("{name}:{}\n", words.join(" "))
+            })
             .collect();
         let canonical = format!(
             "{}\n{path}\n{query}\n{lines}\n{names}\n{}",
