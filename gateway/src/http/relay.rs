@@ -128,7 +128,7 @@ fn parsed_uri(uri: &Uri, method: &Method) -> S3Result<Uri> {
             };
             let start = name.as_bytes().get(..SIGNATURE.len()).unwrap_or_default();
             let signs = start.eq_ignore_ascii_case(SIGNATURE.as_bytes());
-            !signs && !(reads && OF_READS.contains(&name.as_ref()))
+            !(signs || reads && OF_READS.contains(&name.as_ref()))
         })
         .collect();
     let target = format!("{}?{}", uri.path(), kept.join("&"));
