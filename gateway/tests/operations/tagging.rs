@@ -1,6 +1,7 @@
 //! Tags of objects and buckets.
 
 use crate::harness::*;
+use crate::versions::versioning;
 
 fn tagging(path: &str) -> Request {
     put(path).query("tagging", "")
@@ -294,4 +295,64 @@ async fn tags_of_a_bucket_are_set_replaced_and_removed() {
     assert_eq!(server.send(delete("/bucket")).await.status, 204);
     server.make_bucket().await;
     unset().await;
+}
+
+#[tokio::test]
+async fn each_version_has_its_tags() {
+    let server = Server::with_bucket().await;
+    let path = "/bucket/key";
+    let tagged =
+        |body: &'static str, tags: &str| put(path).body(body).header("x-amz-tagging", tags);
+    assert_eq!(server.send(tagged("old", "v=old")).await.status, 200);
+    assert_eq!(server.send(versioning("Enabled")).await.status, 200);
+    assert_eq!(server.send(tagged("new", "v=new")).await.status, 200);
+    let ids = server.send(get("/bucket").query("versions", "")).await;
+    let ids = ids.elements("VersionId");
+    let [new, old] = &ids[..] else {
+        panic!("two versions, not {ids:?}")
+    };
+    assert_eq!(old, "null");
+    let of = |id: &str| get(path).query("tagging", "").query("versionId", id);
+    let shows = |answer: &Answer, id: &str, tag: &str| {
+        assert_eq!(answer.header("x-amz-version-id"), id);
+        assert_eq!(listed(answer), pairs(&[("v", tag)]));
+    };
+    shows(&server.send(of(old)).await, old, "old");
+    shows(&server.send(of(new)).await, new, "new");
+    shows(
+        &server.send(get(path).query("tagging", "")).await,
+        new,
+        "new",
+    );
+
+    let changed = server
+        .send(set(path, &[("v", "changed")]).query("versionId", old))
+        .await;
+    assert_eq!(
+        (changed.status, changed.header("x-amz-version-id")),
+        (200, "null")
+    );
+    shows(&server.send(of(old)).await, old, "changed");
+    shows(&server.send(of(new)).await, new, "new");
+    let removed = server.send(delete(path).query("tagging", "")).await;
+    assert_eq!(
+        (removed.status, removed.header("x-amz-version-id")),
+        (204, new.as_str())
+    );
+    assert_eq!(listed(&server.send(of(new)).await), []);
+
+    let marker = server.send(delete(path)).await;
+    let marker = marker.header("x-amz-version-id");
+    for request in [
+        get(path).query("tagging", ""),
+        set(path, &[("v", "x")]),
+        delete(path).query("tagging", ""),
+    ] {
+        let under = server.send(request.clone()).await;
+        assert_eq!(under.refusal(), (404, "NoSuchKey".into()));
+        let named = server.send(request.query("versionId", marker)).await;
+        assert_eq!(named.refusal(), (405, "MethodNotAllowed".into()));
+        assert_eq!(named.header("x-amz-delete-marker"), "true");
+    }
+    shows(&server.send(of(old)).await, old, "changed");
 }
