@@ -1,7 +1,7 @@
 //! Object headers to stored metadata and back.
 
 use crate::body::stored_content_encoding;
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 use s3s::dto::{Metadata, StorageClass, Timestamp, TimestampFormat};
 use std::collections::BTreeMap;
 use types::limits::USER_METADATA_BYTES_MAX;
@@ -81,17 +81,20 @@ impl StoredHeaders {
     pub fn read(headers: &HeaderMap, metadata: Option<&Metadata>) -> Result<Self, HeaderError> {
         let mut kept = BTreeMap::new();
         for name in KEPT {
-            let Some(value) = headers.get(&name).filter(|value| !value.is_empty()) else {
+            // Lines of one name are one list. The SDK for Java sends aws-chunked in a line of its own.
+            let lines = headers.get_all(&name).iter().map(HeaderValue::as_bytes);
+            let lines: Vec<&[u8]> = lines.filter(|line| !line.is_empty()).collect();
+            if lines.is_empty() {
                 continue;
-            };
-            let text = std::str::from_utf8(value.as_bytes());
+            }
+            let text = String::from_utf8(lines.join(&b","[..]));
             let text = text.map_err(|_| HeaderError::NotText {
                 name: name.to_string(),
             })?;
             let text = if name == header::CONTENT_ENCODING {
-                stored_content_encoding(text)
+                stored_content_encoding(&text)
             } else {
-                Some(text.to_owned())
+                Some(text)
             };
             kept.extend(text.map(|text| (name.to_string(), text)));
         }

@@ -1,5 +1,4 @@
 use super::*;
-use http::HeaderValue;
 
 fn headers(fields: &[(&'static str, &str)]) -> HeaderMap {
     let mut map = HeaderMap::new();
@@ -29,6 +28,20 @@ fn what_a_get_gives_back_is_kept() {
     assert_eq!(stored.headers.len(), 7);
     assert_eq!(stored.headers["content-encoding"], "br");
     assert_eq!(stored.headers["x-amz-website-redirect-location"], "/there");
+}
+
+#[test]
+fn lines_of_one_name_are_one_list() {
+    for order in [["gzip", "aws-chunked"], ["aws-chunked", "gzip"]] {
+        let mut sent = headers(&[("cache-control", "no-cache")]);
+        for value in order {
+            sent.append(header::CONTENT_ENCODING, HeaderValue::from_static(value));
+        }
+        sent.append(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        let stored = StoredHeaders::read(&sent, None).unwrap();
+        assert_eq!(stored.headers["content-encoding"], "gzip");
+        assert_eq!(stored.headers["cache-control"], "no-cache,private");
+    }
 }
 
 #[test]

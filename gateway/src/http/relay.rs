@@ -179,16 +179,24 @@ fn parsed_headers(sent: &HeaderMap, method: &Method) -> HeaderMap {
         for name in HEADERS_OF_WRITES {
             headers.remove(name);
         }
-        join_metadata(&mut headers);
+        join_lists(&mut headers);
     }
     headers
 }
 
-/// User metadata that is sent in several headers of one name is one value, with commas between.
-fn join_metadata(headers: &mut HeaderMap) {
+/// Headers that hold lists, which HTTP lets a client send in several lines.
+const LISTS: [HeaderName; 3] = [
+    header::CACHE_CONTROL,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LANGUAGE,
+];
+
+/// A list, or user metadata, that is sent in several headers of one name is one value, with commas
+/// between.
+fn join_lists(headers: &mut HeaderMap) {
     let repeated: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with(USER_METADATA))
+        .filter(|name| name.as_str().starts_with(USER_METADATA) || LISTS.contains(name))
         .filter(|name| headers.get_all(*name).iter().nth(1).is_some())
         .cloned()
         .collect();

@@ -25,12 +25,14 @@ fn only_reads_keep_their_parameters_from_s3s() {
 }
 
 #[test]
-fn repeated_metadata_is_one_value() {
+fn repeated_metadata_and_lists_are_one_value() {
     let mut sent = HeaderMap::new();
     for (name, value) in [
         ("x-amz-meta-a", "1"),
         ("x-amz-meta-a", "2"),
         ("x-amz-meta-b", "3"),
+        ("content-encoding", "gzip"),
+        ("content-encoding", "aws-chunked"),
         ("expires", "0"),
         ("if-match", "\"x\""),
         ("authorization", "secret"),
@@ -40,6 +42,7 @@ fn repeated_metadata_is_one_value() {
     let parsed = parsed_headers(&sent, &Method::PUT);
     assert_eq!(parsed["x-amz-meta-a"], "1,2");
     assert_eq!(parsed["x-amz-meta-b"], "3");
+    assert_eq!(parsed["content-encoding"], "gzip,aws-chunked");
     assert_eq!(parsed["if-match"], "\"x\"");
-    assert_eq!(parsed.len(), 3);
+    assert_eq!(parsed.len(), 4);
 }
