@@ -51,6 +51,7 @@ fix: ## what verify would complain of and a tool can mend: rustfmt, clippy --fix
 
 soak: ## the long forms of the tests; hours
 	@deploy/dev/deps.sh test
+	@deploy/dev/deps.sh clients
 	@deploy/dev/rocksdb.sh >/dev/null
 	@CAIRN_SOAK=1 $(STEP) "soak: tests" cargo test --workspace --locked --no-fail-fast
 	@CAIRN_SOAK=1 $(STEP) "soak: S3 clients" s3-tests/clients/run.sh all
@@ -70,4 +71,4 @@ fuzz: ## run each fuzz target for SECONDS_PER_FUZZ_TARGET
 	@$(STEP) "fuzz" fuzz/run.sh $(SECONDS_PER_FUZZ_TARGET)
 
 clean-cache: ## delete the shared build output, the RocksDB library, and tools
-	@. deploy/dev/env.sh; cd "$$CAIRN_CACHE_DIR"; rm -rf target rocksdb-* python-* fuzz-* tools
+	@. deploy/dev/env.sh; cd "$$CAIRN_CACHE_DIR"; rm -rf target rocksdb-* python-* js-* java-* go fuzz-* tools

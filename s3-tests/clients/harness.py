@@ -110,16 +110,24 @@ class Programs:
 
     def run(self, *words, fails=False, environment=None, stdin=b""):
         """Standard output; of a command that must fail, standard error. Both as bytes."""
-        done = subprocess.run(
+        done = self.complete(words, environment, stdin)
+        told = f"{words}: exit {done.returncode}\n{done.stderr.decode()[-4000:]}"
+        assert (done.returncode != 0) == fails, f"{told}\n{done.stdout[-1000:]!r}"
+        return done.stderr if fails else done.stdout
+
+    def outcome(self, *words, environment=None):
+        """The exit status, and all output as text, of a test runner that says itself what failed."""
+        done = self.complete(words, environment)
+        return done.returncode, done.stdout.decode() + done.stderr.decode()
+
+    def complete(self, words, environment=None, stdin=b""):
+        return subprocess.run(
             [str(word) for word in words],
             env=self.environment | (environment or {}),
             input=stdin,
             capture_output=True,
             timeout=COMMAND_S,
         )
-        told = f"{words}: exit {done.returncode}\n{done.stderr.decode()[-4000:]}"
-        assert (done.returncode != 0) == fails, f"{told}\n{done.stdout[-1000:]!r}"
-        return done.stderr if fails else done.stdout
 
 
 def write_tree(folder: Path, files):

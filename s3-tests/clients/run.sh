@@ -2,8 +2,8 @@
 # run.sh [short|all]: exchanges with real S3 clients. Starts a server on six disks and free ports, prints
 # `ok` or `FAILED` for each test and a closing line `N passed, N failed`, and fails if a test does.
 #
-#   short   every client with its default settings, up to 20 MiB; what `make test` runs
-#   all     also objects of 200 MiB, and an upload of 200 parts
+#   short   clients with their default settings, up to 20 MiB; what `make test` runs
+#   all     also objects of 200 MiB, an upload of 200 parts, and the suites that take minutes
 #
 # CAIRN_BIN     the server's binary; if it is not set, the debug binary is built and used
 # PYTEST_ARGS   further arguments of pytest, such as `-k rclone -x`
@@ -22,13 +22,15 @@ all) large=(--all) ;;
     ;;
 esac
 python=$CAIRN_PYTHON_VENV/bin/python
-[ -x "$python" ] || {
-    echo "run.sh: the clients are missing: run deploy/dev/deps.sh clients" >&2
-    exit 1
-}
+for made in "$python" "$CAIRN_OTHERS_VENV/complete" "$CAIRN_JS_MODULES/complete" "$CAIRN_GO_CACHE"; do
+    [ -e "$made" ] || {
+        echo "run.sh: clients are missing: run deploy/dev/deps.sh clients" >&2
+        exit 1
+    }
+done
 
 # All of the workspace is named, so that cargo takes the features, and thus the build, of `make test`.
-build=(--test aws_sdk)
+build=(--test aws_sdk --test object_store)
 [ -n "${CAIRN_BIN:-}" ] || build+=(--bin cairn)
 cargo build --quiet --workspace --locked "${build[@]}"
 export CAIRN_BIN=${CAIRN_BIN:-$CARGO_TARGET_DIR/debug/cairn}

@@ -1,4 +1,5 @@
-"""The AWS SDK for Rust: the tests of the crate s3-tests, on the same server. run.sh has built them."""
+"""The AWS SDK for Rust and the crate object_store: the tests of the crate s3-tests, on the same server. run.sh
+has built them."""
 
 import re
 import subprocess
@@ -7,18 +8,19 @@ import pytest
 
 from harness import ACCESS_KEY, SECRET_KEY
 
-CARGO = ["cargo", "test", "--quiet", "--workspace", "--locked", "--test", "aws_sdk", "--"]
+CARGO = ["cargo", "test", "--quiet", "--workspace", "--locked", "--test"]
 
 
-def names():
-    listed = subprocess.run([*CARGO, "--list"], capture_output=True, text=True, check=True).stdout
-    return re.findall(r"^(\w+): test$", listed, re.M)
+def tests():
+    for client in ["aws_sdk", "object_store"]:
+        listed = subprocess.run([*CARGO, client, "--", "--list"], capture_output=True, text=True, check=True)
+        yield from ((client, name) for name in re.findall(r"^(\w+): test$", listed.stdout, re.M))
 
 
-@pytest.mark.parametrize("name", names())
-def test_rust_sdk(server, monkeypatch, name):
+@pytest.mark.parametrize("client,name", tests())
+def test_rust_sdk(server, monkeypatch, client, name):
     monkeypatch.setenv("CAIRN_TEST_ENDPOINT", server.endpoint)
     monkeypatch.setenv("CAIRN_TEST_ACCESS_KEY", ACCESS_KEY)
     monkeypatch.setenv("CAIRN_TEST_SECRET_KEY", SECRET_KEY)
-    done = subprocess.run([*CARGO, "--exact", name], capture_output=True, text=True)
+    done = subprocess.run([*CARGO, client, "--", "--exact", name], capture_output=True, text=True)
     assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
