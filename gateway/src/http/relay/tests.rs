@@ -43,6 +43,5 @@ fn repeated_metadata_and_lists_are_one_value() {
     assert_eq!(parsed["x-amz-meta-a"], "1,2");
     assert_eq!(parsed["x-amz-meta-b"], "3");
     assert_eq!(parsed["content-encoding"], "gzip,aws-chunked");
-    assert_eq!(parsed["if-match"], "\"x\"");
-    assert_eq!(parsed.len(), 4);
+    assert_eq!(parsed.len(), 3, "operations read the others themselves");
 }
