@@ -115,14 +115,15 @@ class Programs:
         assert (done.returncode != 0) == fails, f"{told}\n{done.stdout[-1000:]!r}"
         return done.stderr if fails else done.stdout
 
-    def outcome(self, *words, environment=None):
+    def outcome(self, *words, environment=None, folder=None):
         """The exit status, and all output as text, of a test runner that says itself what failed."""
-        done = self.complete(words, environment)
+        done = self.complete(words, environment, folder=folder)
         return done.returncode, done.stdout.decode() + done.stderr.decode()
 
-    def complete(self, words, environment=None, stdin=b""):
+    def complete(self, words, environment=None, stdin=b"", folder=None):
         return subprocess.run(
             [str(word) for word in words],
+            cwd=folder,
             env=self.environment | (environment or {}),
             input=stdin,
             capture_output=True,

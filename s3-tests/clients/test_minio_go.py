@@ -33,7 +33,7 @@ def test_minio_go(programs, server, work):
     settings = {"SERVER_ENDPOINT": server.listen, "ACCESS_KEY": programs.environment["AWS_ACCESS_KEY_ID"]}
     settings |= {"SECRET_KEY": programs.environment["AWS_SECRET_ACCESS_KEY"], "ENABLE_HTTPS": "0"}
     settings |= {"ENABLE_KMS": "0", "MINT_MODE": "full", "RUN_ON_FAIL": "1"}
-    status, output = programs.outcome(program, environment=settings)
+    status, output = programs.outcome(program, environment=settings, folder=work)  # it writes files
     found = verdicts(output)
     assert status == 0 and len(found) > 80, output[-4000:]
     failed = {name: reason for name, reason in found.items() if reason is not None}
