@@ -10,6 +10,7 @@ skip.tsv    tests that do not have to: test, reason, reference. The reason begin
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -96,6 +97,7 @@ def judge(verdicts, must_pass, may_fail, partial):
 
 def main():
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through `finally`: no server is left behind
     must_pass, may_fail = read_lists()
     work = Path(os.environ["CAIRN_SUITE_WORK"])
     server = Server(work / "server", [f"--config={HERE / 'users.toml'}"])
