@@ -28,7 +28,7 @@ pub struct ApiError {
     /// Elements that S3 puts beside Code and Message, in order.
     details: Vec<(&'static str, String)>,
     /// What happened inside, for the log.
-    reason: Option<String>,
+    reason: Option<Box<str>>,
 }
 
 /// The details of an operation's error on their way to the front, past s3s, whose errors have no place
@@ -160,7 +160,7 @@ impl ApiError {
     }
 
     fn because(mut self, reason: impl std::fmt::Display) -> Self {
-        self.reason = Some(reason.to_string());
+        self.reason = Some(reason.to_string().into());
         self
     }
 

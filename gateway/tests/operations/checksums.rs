@@ -228,11 +228,6 @@ async fn completions_with_checksums_of_parts() {
             } else {
                 assert_eq!(missing.status, 200, "{}", missing.text());
             }
-            let other = if kind == "COMPOSITE" {
-                "FULL_OBJECT"
-            } else {
-                "COMPOSITE"
-            };
             let done = server.send(asked(&[one, two])).await;
             assert_eq!(done.status, 200, "{}", done.text());
             assert_eq!(done.element("ChecksumType"), kind);
@@ -240,20 +235,40 @@ async fn completions_with_checksums_of_parts() {
                 assert_eq!(done.element(element), whole);
             } else {
                 assert!(done.element(element).ends_with("-2"), "{}", done.text());
-                let upload = start_with(&server, "key", &fields).await;
-                let sent = two_parts(&server, &upload, algorithm).await;
-                let parts = [(1, sent[0].0.clone()), (2, sent[1].0.clone())];
-                let mistyped = complete_with(&upload, &parts, (element, &[one, two]))
-                    .header("x-amz-checksum-type", other);
-                let refused = server.send(mistyped).await;
-                assert_eq!(refused.refusal(), (400, "InvalidRequest".into()));
-                let expected = "The upload was created using the COMPOSITE checksum mode. The \
-                                complete request must use the same checksum mode.";
-                assert_eq!(refused.element("Message"), expected);
             }
             let shown = checksum_of(&server, "/bucket/key", algorithm).await;
             assert_eq!(shown, (done.element(element), kind.to_owned()));
         }
+    }
+}
+
+/// Behaviour row 7: the type in a completion is that of the upload's start, or is not there.
+#[tokio::test]
+async fn a_completion_of_another_type() {
+    let server = server_of_small_parts().await;
+    for (kind, other) in [("FULL_OBJECT", "COMPOSITE"), ("COMPOSITE", "FULL_OBJECT")] {
+        let fields = [
+            ("x-amz-checksum-algorithm", "CRC32"),
+            ("x-amz-checksum-type", kind),
+        ];
+        let upload = start_with(&server, "key", &fields).await;
+        let sent = two_parts(&server, &upload, "crc32").await;
+        let parts = [(1, sent[0].0.clone()), (2, sent[1].0.clone())];
+        let sums = sent.each_ref().map(|(_, sum)| sum.as_str());
+        let asked = |kind| {
+            let asked = complete_with(&upload, &parts, ("ChecksumCRC32", &sums));
+            server.send(asked.header("x-amz-checksum-type", kind))
+        };
+        let refused = asked(other).await;
+        assert_eq!(refused.refusal(), (400, "InvalidRequest".into()));
+        let expected = format!(
+            "The upload was created using the {kind} checksum mode. The complete request must use \
+             the same checksum mode."
+        );
+        assert_eq!(refused.element("Message"), expected);
+        let rubbish = asked("HALF_OBJECT").await;
+        assert_eq!(rubbish.refusal(), (400, "InvalidRequest".into()));
+        assert_eq!(asked(kind).await.status, 200);
     }
 }
 

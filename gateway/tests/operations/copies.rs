@@ -258,7 +258,8 @@ async fn tags_are_copied_or_replaced() {
         .body("x")
         .header("x-amz-tagging", "a=1&b=2");
     assert_eq!(server.send(tagged).await.status, 200);
-    let table: [(&[(&str, &str)], &[&str]); 5] = [
+    type Fields = &'static [(&'static str, &'static str)];
+    let table: [(Fields, &[&str]); 5] = [
         (&[], &["a", "b"]),
         (&[("x-amz-tagging", "c=3")], &["a", "b"]),
         (&[("x-amz-metadata-directive", "REPLACE")], &["a", "b"]),
