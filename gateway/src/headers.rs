@@ -12,7 +12,7 @@ const REDIRECT_LOCATION: &str = "x-amz-website-redirect-location";
 pub const DEFAULT_CONTENT_TYPE: &str = "binary/octet-stream";
 
 /// Headers of an upload that a GET gives back.
-const KEPT: [HeaderName; 7] = [
+pub(crate) const KEPT: [HeaderName; 7] = [
     header::CACHE_CONTROL,
     header::CONTENT_DISPOSITION,
     header::CONTENT_ENCODING,

@@ -4,7 +4,7 @@ use super::{BodyDigests, ChecksumAlgorithm};
 use crate::body::Trailers;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 const CONTENT_MD5: &str = "content-md5";
 const CHECKSUM_PREFIX: &str = "x-amz-checksum-";
@@ -106,8 +106,11 @@ impl Declared {
     /// its body, as those of CompleteMultipartUpload do.
     ///
     /// # Errors
-    /// [`DigestError::InvalidMd5`].
+    /// [`DigestError::InvalidMd5`], and [`DigestError::Unsupported`] for a checksum that nobody would read.
     pub fn md5_of_headers(headers: &HeaderMap) -> Result<Self, DigestError> {
+        for (name, _) in checksums(headers) {
+            by_header(name)?;
+        }
         let md5 = headers
             .get(CONTENT_MD5)
             .map(|value| parse_md5(value.as_bytes()))
@@ -168,13 +171,17 @@ fn parse_md5(text: &[u8]) -> Result<[u8; 16], DigestError> {
     raw.try_into().map_err(|_| DigestError::InvalidMd5)
 }
 
+/// The headers that hold the value of a checksum.
+fn checksums(headers: &HeaderMap) -> impl Iterator<Item = (&str, &HeaderValue)> {
+    let named = headers.iter().map(|(name, value)| (name.as_str(), value));
+    named.filter(|(name, value)| {
+        name.starts_with(CHECKSUM_PREFIX) && !NO_VALUES.contains(name) && !value.is_empty()
+    })
+}
+
 fn in_headers(headers: &HeaderMap) -> Result<Vec<(ChecksumAlgorithm, Value)>, DigestError> {
     let mut found = Vec::new();
-    for (name, value) in headers {
-        let name = name.as_str();
-        if !name.starts_with(CHECKSUM_PREFIX) || NO_VALUES.contains(&name) || value.is_empty() {
-            continue;
-        }
+    for (name, value) in checksums(headers) {
         let algorithm = by_header(name)?;
         let raw = value
             .to_str()

@@ -9,6 +9,7 @@
 use super::route::Query;
 use crate::admission::{Lease, MemoryBudget};
 use crate::error::ApiError;
+use crate::headers::KEPT;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use s3s::auth::Credentials;
@@ -154,9 +155,8 @@ const HEADERS_OF_READS: [HeaderName; 7] = [
     HeaderName::from_static("x-amz-part-number-marker"),
 ];
 
-/// Headers of a write that its operation reads itself.
-const HEADERS_OF_WRITES: [HeaderName; 7] = [
-    header::EXPIRES,
+/// Headers of a write that its operation reads itself, beside those that a GET gives back.
+const HEADERS_OF_WRITES: [HeaderName; 6] = [
     header::IF_MATCH,
     header::IF_NONE_MATCH,
     HeaderName::from_static("x-amz-copy-source-if-match"),
@@ -176,27 +176,19 @@ fn parsed_headers(sent: &HeaderMap, method: &Method) -> HeaderMap {
         // s3s insists on it, in a form of its own.
         headers.insert(OBJECT_ATTRIBUTES, HeaderValue::from_static("ETag"));
     } else {
-        for name in HEADERS_OF_WRITES {
+        for name in HEADERS_OF_WRITES.into_iter().chain(KEPT) {
             headers.remove(name);
         }
-        join_lists(&mut headers);
+        join_metadata(&mut headers);
     }
     headers
 }
 
-/// Headers that hold lists, which HTTP lets a client send in several lines.
-const LISTS: [HeaderName; 3] = [
-    header::CACHE_CONTROL,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LANGUAGE,
-];
-
-/// A list, or user metadata, that is sent in several headers of one name is one value, with commas
-/// between.
-fn join_lists(headers: &mut HeaderMap) {
+/// User metadata that is sent in several headers of one name is one value, with commas between.
+fn join_metadata(headers: &mut HeaderMap) {
     let repeated: Vec<HeaderName> = headers
         .keys()
-        .filter(|name| name.as_str().starts_with(USER_METADATA) || LISTS.contains(name))
+        .filter(|name| name.as_str().starts_with(USER_METADATA))
         .filter(|name| headers.get_all(*name).iter().nth(1).is_some())
         .cloned()
         .collect();

@@ -4,6 +4,7 @@ mod parts;
 
 use super::commit::{Failed, until_known};
 use super::found::refuse_early;
+use super::listing::url_encode;
 use super::{OpResult, checksum, unsupported, version};
 use crate::context::{Context, Owned};
 use crate::error::{self, ApiError};
@@ -63,7 +64,7 @@ pub async fn run(
             "http://{}/{}/{}",
             host.unwrap_or_default(),
             input.bucket,
-            input.key
+            url_encode(&input.key)
         )),
         ..CompleteMultipartUploadOutput::default()
     };

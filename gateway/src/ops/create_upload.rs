@@ -27,6 +27,7 @@ pub async fn run(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     unsupported::check(&request.headers)?;
+    unsupported::check_unconditional(&request.headers)?;
     let checksum = checksum_asked(
         input.checksum_algorithm.as_ref(),
         input.checksum_type.as_ref(),

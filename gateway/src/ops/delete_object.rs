@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// lift what nothing here imposes.
 ///
 /// # Errors
-/// What stands between the signer and the bucket; 412 when a condition does not hold.
+/// What stands between the signer and the bucket; 412 when a condition does not hold; 501 for one that
+/// S3 does not have.
 pub async fn run(
     context: Arc<Context>,
     request: S3Request<DeleteObjectInput>,
@@ -28,7 +29,12 @@ pub async fn run(
     let target = version::parse(input.version_id.as_deref())?;
     let etag = match precondition::of_write(&request.headers)? {
         WriteCondition::IfMatch(etag) => Some(etag),
-        WriteCondition::None | WriteCondition::IfNoneMatch => None,
+        WriteCondition::None => None,
+        WriteCondition::IfNoneMatch => {
+            return Err(ApiError::not_implemented(format_args!(
+                "If-None-Match of a DELETE"
+            )));
+        }
     };
     let time = input.if_match_last_modified_time.as_ref();
     let condition = condition(etag, time, input.if_match_size)?;

@@ -9,6 +9,9 @@ use http::StatusCode;
 use index::key::bucket::Versioning;
 use index::{Bucket, ListVersions, ObjectVersion, VersionRef, WriteCondition};
 
+/// How often a key is looked for that comes and goes meanwhile.
+const ATTEMPTS: usize = 8;
+
 /// The version of `key` that `version` names, or the current one.
 ///
 /// # Errors
@@ -20,20 +23,32 @@ pub(crate) async fn find(
     key: &str,
     version: Option<VersionRef>,
 ) -> Result<ObjectVersion, ApiError> {
-    let found = context.index.get_object(bucket, key, version).await?;
-    match (found, version) {
-        (Some(found), _) if !found.record.delete_marker => Ok(found),
-        (Some(marker), _) => Err(named_marker(bucket, &marker)),
-        (None, Some(_)) => Err(error::no_such_version()),
-        (None, None) => Err(absent(context, bucket, key).await?),
+    for _ in 0..ATTEMPTS {
+        let found = context.index.get_object(bucket, key, version).await?;
+        match (found, version) {
+            (Some(found), _) if !found.record.delete_marker => return Ok(found),
+            (Some(marker), _) => return Err(named_marker(bucket, &marker)),
+            (None, Some(_)) => return Err(error::no_such_version()),
+            (None, None) => {
+                if let Some(error) = absent(context, bucket, key).await? {
+                    return Err(error);
+                }
+            }
+        }
     }
+    Err(error::no_such_key())
 }
 
-/// 404 for a key without a current object, which says so when a delete marker hides it.
-async fn absent(context: &Context, bucket: &Bucket, key: &str) -> Result<ApiError, ApiError> {
+/// 404 for a key without a current object, which says so when a delete marker hides it; None if it has a
+/// current object by now.
+async fn absent(
+    context: &Context,
+    bucket: &Bucket,
+    key: &str,
+) -> Result<Option<ApiError>, ApiError> {
     let error = error::no_such_key();
     if bucket.versioning == Versioning::Unversioned {
-        return Ok(error);
+        return Ok(Some(error));
     }
     let newest = ListVersions {
         bucket,
@@ -44,13 +59,13 @@ async fn absent(context: &Context, bucket: &Bucket, key: &str) -> Result<ApiErro
         max_keys: 1,
     };
     let page = context.index.list_versions(newest).await?;
-    let newest = page.versions.first();
-    Ok(
-        match newest.filter(|own| own.key == key && own.record.delete_marker) {
-            Some(marker) => tell_marker(error, bucket, marker.version),
-            None => error,
-        },
-    )
+    Ok(match page.versions.first().filter(|own| own.key == key) {
+        None => Some(error),
+        Some(newest) if newest.record.delete_marker => {
+            Some(tell_marker(error, bucket, newest.version))
+        }
+        Some(_) => None,
+    })
 }
 
 /// 405: a delete marker can only be deleted.

@@ -136,7 +136,7 @@ pub(crate) fn shown_checksum(
 
 /// Percent-encodes all but unreserved characters and the slash. A space becomes `%20`, which every
 /// client decodes, whether it takes `+` for a space or not.
-fn url_encode(text: &str) -> String {
+pub(crate) fn url_encode(text: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -2,7 +2,7 @@
 //! ignored; empty ones ask for nothing.
 
 use crate::error::ApiError;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, header};
 
 /// A header that begins with one of these asks for a feature that is not there.
 const PREFIXES: [&str; 3] = [
@@ -38,6 +38,19 @@ pub(crate) fn check(headers: &HeaderMap) -> Result<(), ApiError> {
     }
     if asks_for_acl(headers) {
         return Err(no_acls());
+    }
+    Ok(())
+}
+
+/// Refuses conditions on what S3 does without any: the start of an upload and its parts.
+///
+/// # Errors
+/// 501 NotImplemented, naming the header.
+pub(crate) fn check_unconditional(headers: &HeaderMap) -> Result<(), ApiError> {
+    for name in [header::IF_MATCH, header::IF_NONE_MATCH] {
+        if headers.get(&name).is_some_and(|value| !value.is_empty()) {
+            return Err(ApiError::not_implemented(format_args!("the header {name}")));
+        }
     }
     Ok(())
 }

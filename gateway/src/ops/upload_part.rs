@@ -25,6 +25,7 @@ pub async fn run(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     unsupported::check(&request.headers)?;
+    unsupported::check_unconditional(&request.headers)?;
     let part = Part::find(
         &context,
         owned,

@@ -34,6 +34,7 @@ pub async fn run(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     unsupported::check(&request.headers)?;
+    unsupported::check_unconditional(&request.headers)?;
     let range = input
         .copy_source_range
         .as_deref()

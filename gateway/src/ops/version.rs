@@ -28,12 +28,12 @@ pub(crate) fn parse(text: Option<&str>) -> Result<Option<VersionRef>, ApiError> 
     }
 }
 
-/// The x-amz-version-id of a version in `bucket`. S3 sends none as long as a bucket never had
-/// versioning.
+/// The x-amz-version-id of a version in `bucket`, which may have been read before its versioning changed.
+/// S3 sends none as long as a bucket never had versioning.
 pub(crate) fn shown(bucket: &Bucket, version: VersionRef) -> Option<String> {
-    match bucket.versioning {
-        Versioning::Unversioned => None,
-        Versioning::Enabled | Versioning::Suspended => Some(name(version)),
+    match (bucket.versioning, version) {
+        (Versioning::Unversioned, VersionRef::Null) => None,
+        _ => Some(name(version)),
     }
 }
 

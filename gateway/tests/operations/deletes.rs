@@ -88,6 +88,10 @@ async fn conditions_on_deletes() {
         .send(delete("/bucket/key").header("if-match", "\"other\""))
         .await;
     assert_eq!(wrong.refusal(), (412, "PreconditionFailed".into()));
+    let unknown = server
+        .send(delete("/bucket/key").header("if-none-match", "*"))
+        .await;
+    assert_eq!(unknown.refusal(), (501, "NotImplemented".into()));
     assert_eq!(server.send(head("/bucket/key")).await.status, 200);
     let right = server
         .send(delete("/bucket/key").header("if-match", tag))

@@ -136,6 +136,7 @@ async fn parts_become_an_object() {
     );
 }
 
+/// Behaviour row 10.
 #[tokio::test]
 async fn ten_thousand_parts() {
     let server = server_of_small_parts().await;

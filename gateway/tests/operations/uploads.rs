@@ -1,7 +1,7 @@
 //! The lists of uploads and parts.
 
 use crate::harness::*;
-use crate::multipart::start;
+use crate::multipart::{complete, send_part, server_of_small_parts, start};
 
 /// Behaviour rows 11 and 12: SDKs for Java take a missing field for a null, and fail on it.
 #[tokio::test]
@@ -60,4 +60,47 @@ async fn uploads_come_and_go_in_lists_at_once() {
         assert_eq!(aborted.status, 204);
         assert!(of_prefix("dir/").await.is_empty());
     }
+}
+
+/// Behaviour row 14: nothing is as good a body as any.
+#[tokio::test]
+async fn empty_objects_and_empty_parts() {
+    const EMPTY: &str = "\"d41d8cd98f00b204e9800998ecf8427e\"";
+    let server = server_of_small_parts().await;
+    let stored = server.send(put("/bucket/whole").body("")).await;
+    assert_eq!((stored.status, stored.header("etag")), (200, EMPTY));
+
+    for (key, bodies) in [("only", &[""][..]), ("last", &["first", ""][..])] {
+        let upload = start(&server, key).await;
+        let mut parts = Vec::new();
+        for (n, body) in (1..).zip(bodies) {
+            parts.push((n, send_part(&server, key, &upload, n, (*body).into()).await));
+        }
+        assert_eq!(parts.last().unwrap().1, EMPTY);
+        let listed = server
+            .send(get(&format!("/bucket/{key}")).query("uploadId", &upload))
+            .await;
+        let sizes: Vec<String> = bodies.iter().map(|body| body.len().to_string()).collect();
+        assert_eq!(listed.elements("Size"), sizes);
+        let done = server.send(complete(key, &upload, &parts)).await;
+        assert_eq!(done.status, 200, "{}", done.text());
+    }
+    for (key, body) in [("whole", ""), ("only", ""), ("last", "first")] {
+        let path = format!("/bucket/{key}");
+        let read = server.send(get(&path)).await;
+        assert_eq!((read.status, read.text().as_str()), (200, body), "{key}");
+        let length = body.len().to_string();
+        assert_eq!(read.header("content-length"), length);
+        assert_eq!(
+            server.send(head(&path)).await.header("content-length"),
+            length
+        );
+    }
+    let listed = server.send(get("/bucket")).await;
+    assert_eq!(listed.elements("Size"), ["5", "0", "0"]);
+    let copied = server
+        .send(put("/bucket/copy").header("x-amz-copy-source", "bucket/only"))
+        .await;
+    assert_eq!(copied.status, 200, "{}", copied.text());
+    assert_eq!(server.send(get("/bucket/copy")).await.text(), "");
 }

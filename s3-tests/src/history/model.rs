@@ -35,6 +35,10 @@ pub(super) struct Names {
     made: HashSet<usize>,
     /// Values whose upload is completed by more than one event.
     repeated: HashSet<Value>,
+    /// By id: the last list that has it, and its place there. Versions never change their order, so a list
+    /// tells in which order they were made; without that, every two writes that overlap would double the
+    /// states that are possible.
+    listed: HashMap<usize, (usize, usize)>,
 }
 
 /// Whether a condition holds.
@@ -53,6 +57,7 @@ impl Names {
             of_value: HashMap::new(),
             made: HashSet::new(),
             repeated: HashSet::new(),
+            listed: HashMap::new(),
         };
         let mut completed = HashSet::new();
         let mut maker: HashMap<usize, (usize, Option<Value>)> = HashMap::new();
@@ -78,11 +83,14 @@ impl Names {
                 return Err(index.max(other));
             }
         }
-        for event in events {
+        for (index, event) in events.iter().enumerate() {
             match &event.outcome {
                 Outcome::Found(value, version) => names.seen(*value, *version),
                 Outcome::Listed(entries) => {
-                    for (version, value) in entries {
+                    for (at, (version, value)) in entries.iter().enumerate() {
+                        if let Version::Id(id) = version {
+                            names.listed.insert(*id, (index, at));
+                        }
                         value.iter().for_each(|value| names.seen(*value, *version));
                     }
                 }
@@ -119,7 +127,7 @@ impl KeyState {
             Call::Complete(value, condition) => {
                 self.write(names, (index, outcome), value, condition, true)
             }
-            Call::Delete(condition) => self.delete(index, condition, outcome),
+            Call::Delete(condition) => self.delete(names, index, condition, outcome),
             Call::DeleteVersion(version) => self.delete_version(names, version, outcome),
             Call::Read => self.read(names, 0, outcome),
             Call::ReadVersion(version) => self.read_version(names, version, outcome),
@@ -173,7 +181,7 @@ impl KeyState {
                     Outcome::Stored(version) => Some(*version),
                     _ => names.of_value.get(&value).copied(),
                 };
-                let mut next = self.inserted(index, known, Some(value));
+                let mut next = self.inserted(names, (index, known), Some(value));
                 if let Some(next) = &mut next
                     && is_completion
                     && names.repeated.contains(&value)
@@ -190,8 +198,14 @@ impl KeyState {
         }
     }
 
-    /// With a new newest version; None if it cannot be called what the answer calls it.
-    fn inserted(&self, index: usize, known: Option<Version>, value: Option<Value>) -> Option<Self> {
+    /// With a new newest version; None if it cannot be called what the answer calls it, or a list has it
+    /// below one that is there already.
+    fn inserted(
+        &self,
+        names: &Names,
+        (index, known): (usize, Option<Version>),
+        value: Option<Value>,
+    ) -> Option<Self> {
         let makes_null = self.versioning != Versioning::Enabled;
         let name = match known {
             Some(version) if (version == Version::Null) != makes_null => return None,
@@ -199,6 +213,14 @@ impl KeyState {
             None if makes_null => Name::Known(Version::Null),
             None => Name::Unseen(index),
         };
+        if let Name::Known(version) = name
+            && self
+                .versions
+                .iter()
+                .any(|entry| names.is_listed_below(version, entry.name))
+        {
+            return None;
+        }
         let mut next = self.clone();
         if makes_null {
             next.versions.retain(|entry| entry.name != name);
@@ -207,7 +229,13 @@ impl KeyState {
         Some(next)
     }
 
-    fn delete(&self, index: usize, condition: Condition, outcome: &Outcome) -> Vec<Self> {
+    fn delete(
+        &self,
+        names: &Names,
+        index: usize,
+        condition: Condition,
+        outcome: &Outcome,
+    ) -> Vec<Self> {
         match (self.holds(condition), outcome) {
             (Holds::No, Outcome::Failed) | (Holds::NoObject, Outcome::Missing) => {
                 vec![self.clone()]
@@ -228,7 +256,9 @@ impl KeyState {
                     Outcome::Unknown => None,
                     _ => return Vec::new(),
                 };
-                self.inserted(index, known, None).into_iter().collect()
+                self.inserted(names, (index, known), None)
+                    .into_iter()
+                    .collect()
             }
         }
     }
@@ -332,6 +362,21 @@ impl KeyState {
 }
 
 impl Names {
+    /// Whether the last list with this version has the other one above it.
+    fn is_listed_below(&self, version: Version, other: Name) -> bool {
+        let place = |version| match version {
+            Version::Id(id) => self.listed.get(&id),
+            Version::Null => None,
+        };
+        let Name::Known(other) = other else {
+            return false;
+        };
+        match (place(version), place(other)) {
+            (Some((list, at)), Some((same, above))) => list == same && at > above,
+            _ => false,
+        }
+    }
+
     /// Whether a version may be one whose maker was not answered.
     fn may_be_unseen(&self, version: Version) -> bool {
         matches!(version, Version::Id(id) if !self.made.contains(&id))

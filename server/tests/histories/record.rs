@@ -180,8 +180,14 @@ impl Record {
             "Complete Stored",
             "Complete Failed",
             "Delete Deleted",
+            "DeleteVersion Deleted",
             "Read Found",
             "Read Missing",
+            "Read Marker",
+            "ReadVersion Found",
+            "ReadVersion Missing",
+            "List Listed",
+            "SetVersioning Set",
         ] {
             assert!(counts.contains_key(kind), "no {kind:?} in {counts:?}");
         }

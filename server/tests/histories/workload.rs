@@ -8,19 +8,23 @@ use s3_tests::history::{Call, Condition, Outcome, Value, Version, Versioning};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// A run.
 pub struct Plan {
     pub seed: u64,
     pub clients: usize,
-    /// Keys in each bucket.
+    /// Keys in each of the three buckets.
     pub keys_per_bucket: usize,
     pub duration: Duration,
     /// How often the server is killed and started again meanwhile.
     pub kills: u32,
     pub adapter: Adapter,
 }
+
+/// Clients at once on a key that keeps versions. Each order of calls that overlap may leave another stack of
+/// versions, so with many the orders to look through are too many.
+const CLIENTS_PER_VERSIONED_KEY: usize = 4;
 
 /// How many recent names and values the clients choose from.
 const RECENT: usize = 8;
@@ -53,6 +57,15 @@ pub async fn run(plan: &Plan, installation: &Installation, mut server: Server) -
             .map(|_| Mutex::default())
             .collect(),
     );
+    let room = shared
+        .record
+        .places
+        .iter()
+        .map(|place| match place.versioning {
+            Versioning::Off => Semaphore::new(plan.clients),
+            _ => Semaphore::new(CLIENTS_PER_VERSIONED_KEY),
+        });
+    let room: Arc<Vec<Semaphore>> = Arc::new(room.collect());
     let (phase, phases) = watch::channel(Phase::Running(0));
     let mut tasks = Vec::new();
     for number in 0..plan.clients {
@@ -64,6 +77,7 @@ pub async fn run(plan: &Plan, installation: &Installation, mut server: Server) -
                 shared: Arc::clone(&shared),
             },
             boards: Arc::clone(&boards),
+            room: Arc::clone(&room),
             dice: Dice::new(plan.seed * 1_000 + number as u64),
         };
         tasks.push(tokio::spawn(worker.work(phases.clone())));
@@ -88,7 +102,11 @@ pub async fn run(plan: &Plan, installation: &Installation, mut server: Server) -
 }
 
 fn places(plan: &Plan) -> Vec<Place> {
-    let buckets = [("off", Versioning::Off, false)];
+    let buckets = [
+        ("off", Versioning::Off, false),
+        ("on", Versioning::Enabled, false),
+        ("mixed", Versioning::Enabled, true),
+    ];
     let mut places = Vec::new();
     for (name, versioning, is_mixed) in buckets {
         for n in 0..plan.keys_per_bucket {
@@ -146,6 +164,8 @@ async fn read_all(server: &Server, shared: &Arc<Shared>, boards: &[Mutex<Board>]
 struct Worker {
     client: Client,
     boards: Arc<Vec<Mutex<Board>>>,
+    /// For how many clients more there is room at each place.
+    room: Arc<Vec<Semaphore>>,
     dice: Dice,
 }
 
@@ -154,6 +174,11 @@ impl Worker {
         let mut phase = *phases.borrow_and_update();
         while phase != Phase::Stopped {
             let place = self.dice.roll(self.boards.len() as u64) as usize;
+            let room = Arc::clone(&self.room);
+            let Ok(_seat) = room[place].try_acquire() else {
+                tokio::task::yield_now().await;
+                continue;
+            };
             let outcome = self.step(place).await;
             if outcome == Some(Outcome::Unknown) {
                 // The server died or is about to: whoever has lost a call waits for the next server.

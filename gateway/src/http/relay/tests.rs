@@ -25,7 +25,7 @@ fn only_reads_keep_their_parameters_from_s3s() {
 }
 
 #[test]
-fn repeated_metadata_and_lists_are_one_value() {
+fn repeated_metadata_is_one_value() {
     let mut sent = HeaderMap::new();
     for (name, value) in [
         ("x-amz-meta-a", "1"),
@@ -42,6 +42,5 @@ fn repeated_metadata_and_lists_are_one_value() {
     let parsed = parsed_headers(&sent, &Method::PUT);
     assert_eq!(parsed["x-amz-meta-a"], "1,2");
     assert_eq!(parsed["x-amz-meta-b"], "3");
-    assert_eq!(parsed["content-encoding"], "gzip,aws-chunked");
-    assert_eq!(parsed.len(), 3, "operations read the others themselves");
+    assert_eq!(parsed.len(), 2, "operations read the others themselves");
 }

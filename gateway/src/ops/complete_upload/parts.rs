@@ -143,7 +143,8 @@ impl Asked {
     }
 
     /// Judges the request against what was uploaded; returns the checksum of the object. An upload
-    /// without an algorithm gets S3's default one if all parts have it.
+    /// without an algorithm gets the one by which all its parts' checksums can be combined: S3's default,
+    /// unless the client chose another.
     pub(super) fn judge(
         &self,
         upload: &UploadRecord,
@@ -189,21 +190,27 @@ impl Asked {
         }
     }
 
-    /// The same for an upload that the client started without an algorithm. The checksum that it may
-    /// send now is compared if it can be computed, and means nothing else.
+    /// The same for an upload that the client started without an algorithm: the checksum that it may send
+    /// now must be one that can be computed of the parts.
     fn judge_without_algorithm(
         &self,
         stored: &[PartRecord],
     ) -> Result<Option<ObjectChecksum>, ApiError> {
         let computed = |algorithm| value(algorithm, Kind::FullObject, stored).ok();
-        if let Some((algorithm, asked)) = &self.checksum
-            && computed(*algorithm).is_some_and(|value| value != *asked)
-        {
-            return Err(mismatch(*algorithm));
+        if let Some((algorithm, asked)) = &self.checksum {
+            return match computed(*algorithm) {
+                Some(value) if value == *asked => {
+                    Ok(Some(checksum::of(*algorithm, Kind::FullObject, value)))
+                }
+                Some(_) => Err(mismatch(*algorithm)),
+                None => Err(other_algorithm(None, *algorithm)),
+            };
         }
-        let algorithm = ChecksumAlgorithm::DEFAULT;
-        let value = computed(algorithm);
-        Ok(value.map(|value| checksum::of(algorithm, Kind::FullObject, value)))
+        // The client may have chosen another for all its parts.
+        let combined = ChecksumAlgorithm::ALL
+            .into_iter()
+            .find_map(|algorithm| Some((algorithm, computed(algorithm)?)));
+        Ok(combined.map(|(algorithm, value)| checksum::of(algorithm, Kind::FullObject, value)))
     }
 }
 

@@ -46,3 +46,23 @@ fn what_asks_for_nothing_new_passes() {
     assert!(!refused("x-amz-tagging", "a=b"));
     assert!(!refused("x-amz-tagging-directive", "COPY"));
 }
+
+#[test]
+fn what_has_no_conditions_refuses_them() {
+    for (name, value, taken) in [
+        ("if-none-match", "*", false),
+        ("if-match", "\"etag\"", false),
+        ("if-match", "", true),
+        ("if-modified-since", "now", true),
+    ] {
+        let headers = HeaderMap::from_iter([(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )]);
+        assert_eq!(
+            check_unconditional(&headers).is_ok(),
+            taken,
+            "{name}: {value}"
+        );
+    }
+}

@@ -145,6 +145,37 @@ fn what_the_request_says_of_the_object_is_judged() {
 }
 
 #[test]
+fn a_checksum_for_an_upload_without_an_algorithm_is_compared_or_refused() {
+    let (parts, own) = ([part(1, None)], [stored(1, Some(CRC))]);
+    let judge = |algorithm, raw: &[u8]| {
+        let asked = Asked {
+            checksum: Some((algorithm, raw.to_vec())),
+            ..Asked::default()
+        };
+        let judged = asked.judge(&upload("", Kind::FullObject), &parts, &own);
+        judged
+            .map(|checksum| checksum.unwrap().value)
+            .map_err(|error| error.code().to_owned())
+    };
+    assert_eq!(judge(ChecksumAlgorithm::Crc32, CRC).unwrap(), CRC);
+    let refused = |algorithm, raw| judge(algorithm, raw).unwrap_err();
+    assert_eq!(refused(ChecksumAlgorithm::Crc32, &[0; 4]), "BadDigest");
+    // Neither can be computed of what the parts came with.
+    assert_eq!(
+        refused(ChecksumAlgorithm::Sha256, &[0; 32]),
+        "InvalidRequest"
+    );
+    assert_eq!(refused(ChecksumAlgorithm::Crc32c, CRC), "InvalidRequest");
+
+    let chosen = Asked::default().judge(&upload("", Kind::FullObject), &parts, &own);
+    let chosen = chosen.unwrap().unwrap();
+    assert_eq!(
+        (chosen.algorithm.as_str(), &chosen.value[..]),
+        ("CRC32", CRC)
+    );
+}
+
+#[test]
 fn a_part_without_the_uploads_checksum() {
     let judge = |kind, own| {
         let judged = Asked::default().judge(&upload("CRC32", kind), &[part(1, None)], &[own]);
