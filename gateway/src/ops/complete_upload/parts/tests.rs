@@ -90,10 +90,8 @@ fn parts_must_be_those_uploaded() {
             .map_err(|error| error.code().to_owned())
     };
     assert_eq!(judge(&[part(1, None)], &[stored(1, None)]), Ok(None));
-    assert_eq!(
-        judge(&[part(1, Some(CRC))], &[stored(1, Some(CRC))]),
-        Ok(None)
-    );
+    let kept = judge(&[part(1, Some(CRC))], &[stored(1, Some(CRC))]);
+    assert_eq!(kept.unwrap().unwrap().value, CRC);
     let invalid = Err("InvalidPart".to_owned());
     assert_eq!(judge(&[part(1, None)], &[]), invalid);
     assert_eq!(judge(&[part(1, None)], &[stored(2, None)]), invalid);
