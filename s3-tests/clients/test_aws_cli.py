@@ -135,8 +135,9 @@ def test_copy_move_and_remove(aws, bucket, tmp_path):
     aws.s3("rb", f"s3://{bucket}")
 
 
-def test_large_objects_are_copied_by_parts(aws, raw, bucket, tmp_path):
-    """20 MiB from bucket to bucket: UploadPartCopy, with metadata and tags, and the object moved back."""
+def test_large_objects_are_copied_by_parts(aws, version, raw, bucket, tmp_path):
+    """20 MiB from bucket to bucket: UploadPartCopy, with metadata and tags, and the object moved back.
+    (Version 1 asks for neither when it copies by parts.)"""
     other = f"{bucket}-other"
     raw.put(f"/{other}").ok()
     data = content(20 * MIB)
@@ -146,10 +147,11 @@ def test_large_objects_are_copied_by_parts(aws, raw, bucket, tmp_path):
     aws.api("put-object-tagging", "--bucket", bucket, "--key", "y", "--tagging", tags)
     aws.s3("cp", f"s3://{bucket}/y", f"s3://{other}/z")
     head = aws.api("head-object", "--bucket", other, "--key", "z")
-    assert (head["ContentLength"], head["Metadata"]) == (len(data), {"k": "v"})
-    assert head["ContentType"] == "text/x-test" and head["ETag"].endswith('-3"')
-    copied = aws.api("get-object-tagging", "--bucket", other, "--key", "z")
-    assert copied["TagSet"] == [{"Key": "colour", "Value": "deep blue"}]
+    assert head["ContentLength"] == len(data) and head["ETag"].endswith('-3"')
+    if version == 2:
+        assert (head["Metadata"], head["ContentType"]) == ({"k": "v"}, "text/x-test")
+        copied = aws.api("get-object-tagging", "--bucket", other, "--key", "z")
+        assert copied["TagSet"] == [{"Key": "colour", "Value": "deep blue"}]
     aws.s3("mv", f"s3://{other}/z", f"s3://{bucket}/moved")
     assert aws.s3("ls", f"s3://{other}") == ""
     aws.s3("cp", f"s3://{bucket}/moved", tmp_path / "out")
@@ -195,8 +197,8 @@ def test_refusals(aws, bucket):
     assert "(SignatureDoesNotMatch)" in aws.api(*get, fails=True, environment=wrong)
     unknown = {"AWS_ACCESS_KEY_ID": "AKNOBODY"}
     assert "(InvalidAccessKeyId)" in aws.api(*get, fails=True, environment=unknown)
-    tagging = ["get-object-tagging", "--bucket", bucket, "--key", "none"]
-    assert "(NotImplemented)" in aws.api(*tagging, fails=True)
+    policy = ["put-bucket-policy", "--bucket", bucket, "--policy", "{}"]
+    assert "(NotImplemented)" in aws.api(*policy, fails=True)
 
 
 def test_another_region_is_followed(aws, bucket, raw, tmp_path):
