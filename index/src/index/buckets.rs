@@ -20,7 +20,23 @@ impl Index {
         name: &str,
         owner: &str,
     ) -> Result<Bucket, CreateBucketError> {
-        ops::bucket::create(&self.ctx, name, owner).await
+        self.create_bucket_with_tags(name, owner, &BTreeMap::new())
+            .await
+    }
+
+    /// Creates a bucket as [`Index::create_bucket`] does, which has these tags from its first moment on. (One that was
+    /// interrupted, of which nobody was told that it is there, and that an attempt of another account meets, is
+    /// finished without tags.)
+    ///
+    /// # Errors
+    /// [`CreateBucketError`].
+    pub async fn create_bucket_with_tags(
+        &self,
+        name: &str,
+        owner: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<Bucket, CreateBucketError> {
+        ops::bucket::create(&self.ctx, name, owner, tags).await
     }
 
     /// Deletes an empty bucket; its open uploads are aborted. A deletion that was interrupted is finished,

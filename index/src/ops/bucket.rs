@@ -21,6 +21,7 @@ use crate::key::{Key, KeyRange};
 use crate::owner::PartitionOwner;
 use crate::partition::place_bucket;
 use crate::store::{Seq, StoreError};
+use std::collections::BTreeMap;
 use types::{BucketId, PartitionId};
 
 /// Uploads aborted in one batch: two operations each.
@@ -84,6 +85,7 @@ pub(crate) async fn create(
     ctx: &Context,
     name: &str,
     owner: &str,
+    tags: &BTreeMap<String, String>,
 ) -> Result<Bucket, CreateBucketError> {
     let control = ctx.control();
     let keys = [name_key(name).encode(), Key::BucketCounter.encode()];
@@ -99,7 +101,8 @@ pub(crate) async fn create(
             NamePhase::Active => return Err(CreateBucketError::AlreadyExists),
             NamePhase::Deleting => finish_deletion(ctx, name, found).await?,
             NamePhase::Creating => {
-                let bucket = finish_creation(ctx, name, found).await?;
+                let tags = is_owner.then_some(tags);
+                let bucket = finish_creation(ctx, name, found, tags).await?;
                 return if is_owner {
                     Ok(bucket)
                 } else {
@@ -147,24 +150,35 @@ pub(crate) fn owned_key(owner: &str, name: &str) -> Key {
     }
 }
 
+/// Makes what a name in creation stands for. With `tags` it has these, also where an attempt before left
+/// others.
 async fn finish_creation(
     ctx: &Context,
     name: &str,
     found: Loaded<BucketName>,
+    tags: Option<&BTreeMap<String, String>>,
 ) -> Result<Bucket, StoreError> {
     let mut record = found.record;
     let (partition, id) = (record.partition, record.bucket);
     let owner = ctx.owner(partition)?;
-    if load::<BucketState>(owner, &state_key(id)).await?.is_none() {
+    let state = load::<BucketState>(owner, &state_key(id)).await?;
+    let is_new = state.is_none();
+    let mut draft = Draft::default();
+    draft.expect(&state_key(id), state.map(|state| state.seq));
+    if is_new {
         let state = BucketState {
             name: name.to_owned(),
             owner: record.owner.clone(),
             created_ms: record.created_ms,
             ..Default::default()
         };
-        let mut draft = Draft::default();
-        draft.expect(&state_key(id), None);
         draft.put(&state_key(id), &state);
+    }
+    let tags = tags.filter(|tags| !(is_new && tags.is_empty()));
+    if let Some(tags) = tags {
+        bucket_config::draft_tags(&mut draft, id, tags.clone());
+    }
+    if is_new || tags.is_some() {
         draft.tell(&event(EventKind::BucketChanged, id));
         committed(draft.commit(owner).await?)?;
     }
@@ -198,7 +212,7 @@ pub(crate) async fn delete(ctx: &Context, name: &str) -> Result<(), DeleteBucket
     let load_name = || async { load::<BucketName>(ctx.control(), &name_key(name)).await };
     let mut found = load_name().await?.ok_or(DeleteBucketError::NoSuchBucket)?;
     if found.record.phase == NamePhase::Creating {
-        finish_creation(ctx, name, found).await?;
+        finish_creation(ctx, name, found, None).await?;
         found = load_name().await?.ok_or(DeleteBucketError::NoSuchBucket)?;
     }
     if found.record.phase == NamePhase::Deleting {

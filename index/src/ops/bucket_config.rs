@@ -43,11 +43,30 @@ pub(crate) async fn set_tags(
     bucket: &Bucket,
     tags: BTreeMap<String, String>,
 ) -> Result<(), UpdateBucketError> {
-    let record = (!tags.is_empty()).then(|| BucketTags {
+    set(ctx, bucket, TAGGING, tags_record(tags).as_ref()).await
+}
+
+/// Makes `draft` give a bucket that is being created these tags.
+pub(crate) fn draft_tags(draft: &mut Draft, bucket: BucketId, tags: BTreeMap<String, String>) {
+    draft_config(
+        draft,
+        &config_key(bucket, TAGGING),
+        tags_record(tags).as_ref(),
+    );
+}
+
+fn tags_record(tags: BTreeMap<String, String>) -> Option<BucketTags> {
+    (!tags.is_empty()).then(|| BucketTags {
         tags,
         ..Default::default()
-    });
-    set(ctx, bucket, TAGGING, record.as_ref()).await
+    })
+}
+
+fn draft_config<T: Field>(draft: &mut Draft, key: &Key, record: Option<&T>) {
+    match record {
+        Some(record) => draft.put(key, record),
+        None => draft.delete(key),
+    }
 }
 
 /// Writes a configuration, or removes it.
@@ -68,10 +87,7 @@ async fn set<T: Field>(
         }
         let mut draft = Draft::default();
         draft.expect(&state_key(bucket.id), Some(state.seq));
-        match record {
-            Some(record) => draft.put(&key, record),
-            None => draft.delete(&key),
-        }
+        draft_config(&mut draft, &key, record);
         draft.tell(&event(EventKind::BucketChanged, bucket.id));
         if let Drafted::Committed(_) = draft.commit(owner).await? {
             return Ok(());

@@ -7,7 +7,7 @@ use index::{
     Bucket, CommittedVersion, CompleteUploadError, CopyMeta, CopyObject, CopyObjectError,
     CopySource, CreateBucketError, DeleteBucketError, WriteCondition,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use types::{ChunkId, OpId};
 
@@ -63,11 +63,22 @@ async fn creating_a_bucket_is_resumed_by_anyone() {
     for next in ["alice", "bob"] {
         at_each_commit(|mut world, passing, fault| async move {
             world.store.arm(passing, fault);
-            let first = world.index.create_bucket("photos", "alice").await;
+            let of_first = BTreeMap::from([("first".to_owned(), "1".to_owned())]);
+            let create = world
+                .index
+                .create_bucket_with_tags("photos", "alice", &of_first);
+            let first = create.await;
             let happened = crash(&mut world).await;
             assert_eq!(first.is_err(), happened);
             let exists = world.index.bucket("photos").await.unwrap().is_some();
-            let second = world.index.create_bucket("photos", next).await;
+            let of_second = BTreeMap::from([("second".to_owned(), "2".to_owned())]);
+            let create = world
+                .index
+                .create_bucket_with_tags("photos", next, &of_second);
+            let second = create.await;
+            // Who finishes another's creation knows nothing of its tags; the other was never answered.
+            let tags = if second.is_ok() { of_second } else { of_first };
+            let may_lack = happened && next == "bob";
             match (second, next) {
                 (Ok(bucket), _) => assert_eq!(bucket.owner, next),
                 (Err(CreateBucketError::AlreadyOwnedByYou), "alice") => assert!(exists),
@@ -75,6 +86,8 @@ async fn creating_a_bucket_is_resumed_by_anyone() {
                 (Err(error), _) => panic!("{error}"),
             }
             let bucket = world.index.bucket("photos").await.unwrap().unwrap();
+            let found = world.index.bucket_tags(&bucket).await.unwrap();
+            assert!(found == tags || may_lack && found.is_empty(), "{found:?}");
             let listed = world.index.list_buckets(&bucket.owner).await.unwrap();
             assert_eq!(listed, std::slice::from_ref(&bucket));
             world.put_simply(&bucket, "key", 0).await;
