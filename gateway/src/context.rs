@@ -54,7 +54,7 @@ impl Context {
             .index
             .bucket(name)
             .await?
-            .ok_or_else(error::no_such_bucket)?;
+            .ok_or_else(|| error::no_such_bucket().with_detail("BucketName", name))?;
         policy::check_owner(&signer, &bucket.owner, expected_owner)?;
         Ok(Owned { bucket, signer })
     }

@@ -9,6 +9,8 @@
 //! The server filters s3s's own log with [`S3S_LOG_DIRECTIVE`].
 
 mod date;
+mod details;
+mod hoisted;
 mod io;
 mod payload;
 mod refusal;
@@ -18,9 +20,10 @@ mod respond;
 mod route;
 mod serve;
 mod signed;
+mod xml_body;
 
 pub use refusal::Refusal;
-pub(crate) use relay::restore;
+pub(crate) use relay::{SentXml, restore};
 pub use request_id::{RequestId, RequestIds};
 pub(crate) use respond::AnswerStatus;
 pub use respond::FrontBody;

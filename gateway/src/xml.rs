@@ -8,6 +8,7 @@ use crate::error::ApiError;
 use bytes::Bytes;
 use s3s::S3Response;
 use s3s::xml::{Serialize, Serializer};
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// The namespace of S3's answers.
@@ -29,7 +30,11 @@ pub(crate) fn answer<T: Default>(content: &impl Serialize) -> Result<S3Response<
         .and_then(|()| content.serialize(&mut serializer))
         .map_err(ApiError::internal)?;
     let mut response = S3Response::new(T::default());
-    let body = XmlBody(escape_controls(xml).into());
+    let body = match escape_controls(&String::from_utf8_lossy(&xml)) {
+        Cow::Borrowed(_) => Bytes::from(xml),
+        Cow::Owned(escaped) => escaped.into(),
+    };
+    let body = XmlBody(body);
     response.extensions.insert(body);
     Ok(response)
 }
@@ -37,12 +42,12 @@ pub(crate) fn answer<T: Default>(content: &impl Serialize) -> Result<S3Response<
 /// Writes control characters as references, as S3 does. A reader of XML takes a raw carriage return for a
 /// line feed; most of the others are in no XML 1.0 at all, so no reader need take them: that is why
 /// clients ask for encoding-type=url.
-fn escape_controls(xml: Vec<u8>) -> Vec<u8> {
-    if !xml.iter().any(u8::is_ascii_control) {
-        return xml;
+pub(crate) fn escape_controls(xml: &str) -> Cow<'_, str> {
+    if !xml.bytes().any(|byte| byte.is_ascii_control()) {
+        return Cow::Borrowed(xml);
     }
     let mut escaped = String::with_capacity(xml.len() + 64);
-    for character in String::from_utf8_lossy(&xml).chars() {
+    for character in xml.chars() {
         if character.is_ascii_control() {
             write!(escaped, "&#x{:x};", u32::from(character))
                 .expect("a String takes all that is written");
@@ -50,7 +55,7 @@ fn escape_controls(xml: Vec<u8>) -> Vec<u8> {
             escaped.push(character);
         }
     }
-    escaped.into_bytes()
+    Cow::Owned(escaped)
 }
 
 #[cfg(test)]
@@ -59,7 +64,7 @@ mod tests {
 
     #[test]
     fn control_characters_become_references() {
-        let escaped = |text: &str| String::from_utf8(escape_controls(text.into())).unwrap();
+        let escaped = |text: &str| escape_controls(text).into_owned();
         assert_eq!(
             escaped("<Key>a\u{1}b\rc\nd</Key>"),
             "<Key>a&#x1;b&#xd;c&#xa;d</Key>"

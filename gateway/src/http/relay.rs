@@ -4,9 +4,11 @@
 //! that S3 takes with a shrug: a list of ETags, a date that is none, an `Expires` of `0`. So the
 //! verified request goes to a second service of s3s, without authentication, which only routes and
 //! parses; what s3s is too strict about has been taken out of it. Operations read those values from
-//! the request as it was sent, which [`restore`] puts back.
+//! the request as it was sent, which [`restore`] puts back. XML bodies go there as s3s reads them
+//! ([`xml_body`]), and headers that stood in the query of a presigned URL as headers ([`hoisted`]).
 
 use super::route::Query;
+use super::{MAX_XML_BODY_LEN, hoisted, xml_body};
 use crate::admission::{Lease, MemoryBudget};
 use crate::error::ApiError;
 use crate::headers::KEPT;
@@ -49,13 +51,24 @@ impl S3Route for Relay {
         true
     }
 
-    async fn call(&self, request: S3Request<Body>) -> S3Result<S3Response<Body>> {
+    async fn call(&self, mut request: S3Request<Body>) -> S3Result<S3Response<Body>> {
         let _lease = self.lease(&request.extensions).await?;
-        let attributes = Query::parse(&request.uri).get("attributes").is_some();
+        let query = Query::parse(&request.uri);
+        let attributes = query.get("attributes").is_some();
+        hoisted::lower(&query, &mut request.headers)?;
+        let mut headers = parsed_headers(&request.headers, &request.method);
+        if request.extensions.get::<Collected>().is_some() && !is_read(&request.method) {
+            let xml = xml_body::readable(collected(&mut request.input).await?);
+            if headers.contains_key(header::CONTENT_LENGTH) {
+                headers.insert(header::CONTENT_LENGTH, xml.len().into());
+            }
+            request.extensions.insert(SentXml(xml.clone()));
+            request.input = Body::from(xml);
+        }
         let mut parsed = http::Request::new(request.input);
         *parsed.method_mut() = request.method;
         *parsed.uri_mut() = parsed_uri(&request.uri, parsed.method())?;
-        *parsed.headers_mut() = parsed_headers(&request.headers, parsed.method());
+        *parsed.headers_mut() = headers;
         *parsed.extensions_mut() = request.extensions;
         parsed.extensions_mut().insert(AsSent {
             credentials: request.credentials,
@@ -93,6 +106,16 @@ impl Relay {
         let leased = leased.map_err(|error| S3Error::from(ApiError::from(error)))?;
         Ok(Some(leased))
     }
+}
+
+/// In the extensions of an operation that has an XML body: all of it, for elements that s3s does not know.
+#[derive(Debug, Clone)]
+pub(crate) struct SentXml(pub(crate) Bytes);
+
+/// The whole body. Why it could not be read stands in the wire's state.
+async fn collected(body: &mut Body) -> S3Result<Bytes> {
+    let whole = body.store_all_limited(MAX_XML_BODY_LEN).await;
+    whole.map_err(|error| S3Error::with_source(S3ErrorCode::InternalError, error))
 }
 
 /// GetObjectAttributes alone has ETags without quotes, which s3s cannot write.

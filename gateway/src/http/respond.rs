@@ -1,9 +1,10 @@
 //! Completes answers: ids, the XML body of errors, and what the connection needs to know.
 
+use super::details::Details;
 use super::route::{self, Level};
 use super::{FrontConfig, Refusal, RequestId};
 use crate::body::WireState;
-use crate::xml::XmlBody;
+use crate::xml::{XmlBody, escape_controls};
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -28,6 +29,8 @@ pub(super) struct Asked {
     version: Version,
     /// The region, when this is a HeadBucket: older clients learn it from whatever the answer is.
     region: Option<HeaderValue>,
+    /// What errors tell of it.
+    details: Details,
     /// The client waits for a 100 that hyper does not send, as there is no body to go on with.
     waits_in_vain: bool,
 }
@@ -45,6 +48,7 @@ impl Asked {
             path,
             version: parts.version,
             region: region.flatten(),
+            details: Details::of(parts, &config.hosts),
             waits_in_vain: is(header::EXPECT, "100-continue") && is(header::CONTENT_LENGTH, "0"),
         }
     }
@@ -226,17 +230,19 @@ fn error_body(asked: &Asked, elements: String, details: &[(&'static str, String)
     Body::from(format!("{declaration}\n{error}"))
 }
 
-/// The whole `<Error>`, with the ids of the request.
+/// The whole `<Error>`, with what the request tells of it, and its ids.
 fn error_xml(asked: &Asked, mut elements: String, details: &[(&'static str, String)]) -> String {
     for (name, text) in details {
         element(&mut elements, name, text);
     }
+    let code = between(&elements, "<Code>", "</Code>").unwrap_or_default();
+    let told = asked.details.elements(code);
     let ids = [
         ("Resource", asked.path.clone()),
         ("RequestId", asked.id.to_string()),
         ("HostId", asked.id.host_id()),
     ];
-    for (name, text) in ids {
+    for (name, text) in told.into_iter().chain(ids) {
         if !elements.contains(&format!("<{name}>")) {
             element(&mut elements, name, &text);
         }
@@ -249,6 +255,7 @@ fn element(elements: &mut String, name: &str, text: &str) {
         .replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;");
+    let escaped = escape_controls(&escaped);
     write!(elements, "<{name}>{escaped}</{name}>").expect("a String takes all that is written");
 }
 

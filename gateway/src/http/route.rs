@@ -3,7 +3,7 @@
 //! s3s picks the operation by the sub-resources it knows, and ignores the others: it would answer
 //! `DELETE /bucket?versioning` by deleting the bucket. Those are refused here.
 
-use super::Refusal;
+use super::{Refusal, hoisted};
 use crate::host::Hosts;
 use http::Method;
 use http::request::Parts;
@@ -30,6 +30,13 @@ impl Query {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
+    /// The parameters with their values, in order.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
     }
@@ -46,14 +53,7 @@ pub(super) enum Level {
 
 /// What the path names, by the rules of s3s: it decodes the path before it looks for slashes.
 pub(super) fn level(parts: &Parts, hosts: &Hosts) -> Level {
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    let header = parts
-        .headers
-        .get(http::header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let in_host = header
-        .or(authority)
-        .is_some_and(|host| hosts.target(host).bucket.is_some());
+    let in_host = bucket_in_host(parts, hosts).is_some();
     let path = parts.uri.path().replace("%2F", "/").replace("%2f", "/");
     let path = path.strip_prefix('/').unwrap_or(&path);
     if in_host {
@@ -70,11 +70,25 @@ pub(super) fn level(parts: &Parts, hosts: &Hosts) -> Level {
     }
 }
 
+/// The bucket of a request in virtual-host style.
+pub(super) fn bucket_in_host(parts: &Parts, hosts: &Hosts) -> Option<String> {
+    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+    let header = parts
+        .headers
+        .get(http::header::HOST)
+        .and_then(|host| host.to_str().ok());
+    hosts.target(header.or(authority)?).bucket
+}
+
+/// What makes an upload a copy.
+const COPY_SOURCE: &str = "x-amz-copy-source";
+
 /// Whether s3s will route the request to PutObject or UploadPart, whose body the front takes.
 pub(super) fn is_upload(parts: &Parts, level: Level, query: &Query) -> bool {
     parts.method == Method::PUT
         && level == Level::Object
-        && !parts.headers.contains_key("x-amz-copy-source")
+        && !parts.headers.contains_key(COPY_SOURCE)
+        && !hoisted::holds(query, COPY_SOURCE)
         && !OBJECT_PUT.iter().any(|name| query.has(name))
 }
 
@@ -115,8 +129,9 @@ pub(super) fn refuse_unknown(method: &Method, level: Level, query: &Query) -> Re
     for (name, value) in &query.0 {
         let name = name.as_str();
         let known = SUB_RESOURCES.contains(&name);
-        // Parameters of the signature are none of the resource, and judged elsewhere.
-        let bare = value.is_empty() && name != "versionId" && !name.starts_with("X-Amz-");
+        // Parameters of the signature, and headers beside them, are none of the resource.
+        let is_header = name.to_ascii_lowercase().starts_with("x-amz-");
+        let bare = value.is_empty() && name != "versionId" && !is_header;
         let counts = if writes { known || bare } else { known && bare };
         if counts && !routed.contains(&name) {
             return Err(Refusal::not_implemented(&format!(

@@ -1,8 +1,7 @@
 //! ACLs, as AWS has them since 2023 unless told otherwise (BucketOwnerEnforced): the owner of a bucket has
 //! every right, nobody else any, and they cannot be changed.
 
-use super::object_tagging::{absent, is_marker};
-use super::{OpResult, unsupported, version};
+use super::{OpResult, found, unsupported, version};
 use crate::auth::Identity;
 use crate::context::{Context, Owned};
 use crate::error::ApiError;
@@ -95,12 +94,9 @@ async fn exists(
     version: Option<&str>,
 ) -> Result<(), ApiError> {
     let target = version::parse(version)?;
-    let found = context.index.get_object(&owned.bucket, key, target).await?;
-    match found {
-        None => Err(absent(target)),
-        Some(found) if found.record.delete_marker => Err(is_marker(found.version)),
-        Some(_) => Ok(()),
-    }
+    found::find(context, &owned.bucket, key, target)
+        .await
+        .map(drop)
 }
 
 /// Whether an ACL leaves things as they are; that the canned one does has been checked with the headers.

@@ -3,7 +3,7 @@
 
 use super::object_body::Reader;
 use super::receive::Source;
-use super::version;
+use super::{found, version};
 use crate::context::Context;
 use crate::digest::BodyDigests;
 use crate::error::{self, ApiError};
@@ -79,23 +79,23 @@ impl CopySource {
             .index
             .get_object(&self.bucket, &self.key, self.version)
             .await?;
-        let found = found.ok_or_else(|| match self.version {
-            None => error::no_such_key(),
-            Some(_) => error::no_such_version(),
-        })?;
+        let absent = || found::absent(self.version).with_detail("Key", &self.key);
+        let found = found.ok_or_else(absent)?;
         let record = &found.record;
         if record.delete_marker {
             let message = "The source of a copy request may not specifically refer to a delete \
                            marker by version id.";
             return Err(ApiError::bad("InvalidRequest", message));
         }
-        match self
-            .conditions
-            .evaluate(&record.etag, record.last_modified_ms())
-        {
-            Verdict::Proceed => Ok(found),
-            Verdict::NotModified | Verdict::Failed(_) => Err(error::precondition_failed()),
-        }
+        let conditions = &self.conditions;
+        let failed = match conditions.evaluate(&record.etag, record.last_modified_ms()) {
+            Verdict::Proceed => return Ok(found),
+            Verdict::NotModified if conditions.if_none_match.is_some() => "If-None-Match",
+            Verdict::NotModified => "If-Modified-Since",
+            Verdict::Failed(condition) => condition,
+        };
+        let condition = format!("x-amz-copy-source-{failed}");
+        Err(error::precondition_failed().with_detail("Condition", condition))
     }
 
     /// The x-amz-copy-source-version-id of an answer.

@@ -80,8 +80,9 @@ fn target(object: &ObjectIdentifier) -> Result<(Option<VersionRef>, DeleteCondit
             "Your key is too long or empty",
         ));
     }
-    // S3 tells no id that cannot be from one that is not there.
-    let version = version::parse(object.version_id.as_deref());
+    // S3 tells no id that cannot be from one that is not there, and an empty element from none.
+    let version = object.version_id.as_deref().filter(|id| !id.is_empty());
+    let version = version::parse(version);
     let version = version.map_err(|_| error::no_such_version())?;
     let etag = object.e_tag.as_ref().map(|etag| etag.value().to_owned());
     let condition = condition(etag, object.last_modified_time.as_ref(), object.size)?;

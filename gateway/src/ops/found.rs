@@ -27,10 +27,13 @@ pub(crate) async fn find(
         let found = context.index.get_object(bucket, key, version).await?;
         match (found, version) {
             (Some(found), _) if !found.record.delete_marker => return Ok(found),
-            (Some(marker), _) => return Err(named_marker(bucket, &marker)),
-            (None, Some(_)) => return Err(error::no_such_version()),
+            (Some(marker), _) => {
+                let last_modified = http_date(marker.record.last_modified_ms());
+                return Err(is_marker(marker.version).with_header("last-modified", &last_modified));
+            }
+            (None, Some(_)) => return Err(absent(version)),
             (None, None) => {
-                if let Some(error) = absent(context, bucket, key).await? {
+                if let Some(error) = no_current(context, bucket, key).await? {
                     return Err(error);
                 }
             }
@@ -39,14 +42,22 @@ pub(crate) async fn find(
     Err(error::no_such_key())
 }
 
+/// 404 for a version that is not there, or for a key that has no current one.
+pub(crate) fn absent(version: Option<VersionRef>) -> ApiError {
+    match version {
+        None => error::no_such_key(),
+        Some(version) => error::no_such_version().with_detail("VersionId", version::name(version)),
+    }
+}
+
 /// 404 for a key without a current object, which says so when a delete marker hides it; None if it has a
 /// current object by now.
-async fn absent(
+async fn no_current(
     context: &Context,
     bucket: &Bucket,
     key: &str,
 ) -> Result<Option<ApiError>, ApiError> {
-    let error = error::no_such_key();
+    let error = absent(None);
     if bucket.versioning == Versioning::Unversioned {
         return Ok(Some(error));
     }
@@ -68,16 +79,14 @@ async fn absent(
     })
 }
 
-/// 405: a delete marker can only be deleted.
-fn named_marker(bucket: &Bucket, marker: &ObjectVersion) -> ApiError {
+/// 405 for a delete marker that is named: it can only be deleted.
+pub(crate) fn is_marker(marker: VersionRef) -> ApiError {
     let message = "The specified method is not allowed against this resource.";
-    let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
         .with_header("allow", "DELETE")
-        .with_header(
-            "last-modified",
-            &http_date(marker.record.last_modified_ms()),
-        );
-    tell_marker(error, bucket, marker.version)
+        .with_header("x-amz-delete-marker", "true")
+        .with_header("x-amz-version-id", &version::name(marker))
+        .with_detail("ResourceType", "DeleteMarker")
 }
 
 fn tell_marker(error: ApiError, bucket: &Bucket, marker: VersionRef) -> ApiError {
@@ -108,7 +117,9 @@ pub(crate) fn check(
     match conditions.evaluate(&record.etag, record.last_modified_ms()) {
         Verdict::Proceed => Ok(()),
         Verdict::NotModified => Err(not_modified(bucket, found)),
-        Verdict::Failed(_) => Err(error::precondition_failed()),
+        Verdict::Failed(condition) => {
+            Err(error::precondition_failed().with_detail("Condition", condition))
+        }
     }
 }
 

@@ -1,11 +1,11 @@
 //! GetObjectTagging, PutObjectTagging and DeleteObjectTagging.
 
 use super::commit::until_known;
-use super::{OpResult, tags, version};
+use super::{OpResult, found, tags, version};
 use crate::context::{Context, Owned};
 use crate::digest::Declared;
 use crate::error::{self, ApiError};
-use http::{HeaderMap, StatusCode};
+use http::HeaderMap;
 use index::{SetObjectTags, SetObjectTagsError, VersionRef};
 use s3s::dto::*;
 use s3s::{S3Request, S3Response};
@@ -28,16 +28,7 @@ pub async fn get(
         .owned_key(&request, &input.bucket, &input.key, expected)
         .await?;
     let target = version::parse(input.version_id.as_deref())?;
-    let found = context
-        .index
-        .get_object(&owned.bucket, &input.key, target)
-        .await?;
-    let Some(found) = found else {
-        return Err(absent(target));
-    };
-    if found.record.delete_marker {
-        return Err(is_marker(found.version));
-    }
+    let found = found::find(&context, &owned.bucket, &input.key, target).await?;
     Ok(S3Response::new(GetObjectTaggingOutput {
         tag_set: tags::shown(found.record.tags),
         version_id: version::shown(&owned.bucket, found.version),
@@ -103,8 +94,8 @@ async fn set(
     };
     let done = until_known(context, || context.index.set_object_tags(set.clone())).await;
     done.map_err(|failed| match failed.into_error() {
-        SetObjectTagsError::NoSuchVersion => absent(version),
-        SetObjectTagsError::IsDeleteMarker { version } => is_marker(version),
+        SetObjectTagsError::NoSuchVersion => found::absent(version),
+        SetObjectTagsError::IsDeleteMarker { version } => found::is_marker(version),
         SetObjectTagsError::NoSuchBucket => error::no_such_bucket(),
         SetObjectTagsError::TooOld => error::too_old(),
         SetObjectTagsError::Store(error) => error.into(),
@@ -119,24 +110,4 @@ pub(super) fn require_checksum(headers: &HeaderMap) -> Result<(), ApiError> {
         return Err(ApiError::bad("InvalidRequest", message));
     }
     Ok(())
-}
-
-/// 404 for a version that is not there, or for a key that has no current one.
-pub(super) fn absent(version: Option<VersionRef>) -> ApiError {
-    match version {
-        None => error::no_such_key(),
-        Some(_) => error::no_such_version(),
-    }
-}
-
-/// 405: a delete marker has neither tags nor an ACL.
-pub(super) fn is_marker(version: VersionRef) -> ApiError {
-    ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "MethodNotAllowed",
-        "The specified method is not allowed against this resource.",
-    )
-    .with_header("allow", "DELETE")
-    .with_header("x-amz-delete-marker", "true")
-    .with_header("x-amz-version-id", &version::name(version))
 }

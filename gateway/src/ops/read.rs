@@ -67,10 +67,6 @@ impl<'a> Asked<'a> {
             let message = "Cannot specify both Range header and partNumber query parameter";
             return Err(ApiError::bad("InvalidRequest", message));
         }
-        if query.get("versionId") == Some("") {
-            let message = "Version id cannot be the empty string";
-            return Err(ApiError::bad("InvalidArgument", message));
-        }
         let mode = headers.get("x-amz-checksum-mode");
         Ok(Self {
             version: version::parse(query.get("versionId"))?,
@@ -159,7 +155,7 @@ async fn part(
     let range = match &part {
         Some(part) => part.offset..part.offset + part.entry.length,
         None if record.parts == 0 && number == 1 => 0..record.plain_length,
-        None => return Err(no_such_part()),
+        None => return Err(no_such_part(record, number)),
     };
     // No Content-Range can name the bytes of an empty part.
     Ok(((!range.is_empty()).then_some(range), part))
@@ -227,13 +223,15 @@ fn part_number(text: &str) -> Result<u16, ApiError> {
     })
 }
 
-fn no_such_part() -> ApiError {
+fn no_such_part(record: &VersionRecord, number: u16) -> ApiError {
     let message = "The requested partnumber is not satisfiable";
     ApiError::new(
         StatusCode::RANGE_NOT_SATISFIABLE,
         "InvalidPartNumber",
         message,
     )
+    .with_detail("PartNumberRequested", number)
+    .with_detail("ActualPartCount", record.parts.max(1))
 }
 
 fn overrides(query: &Query) -> Result<HeaderMap, ApiError> {

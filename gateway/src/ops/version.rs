@@ -8,14 +8,18 @@ use types::VersionId;
 /// The name of the null version.
 const NULL: &str = "null";
 
-/// The version that a request names; none when it names none, or an empty one.
+/// The version that a request names; none when it names none.
 ///
 /// # Errors
-/// 400 InvalidArgument for what no version of ours was ever called. (A version that is merely gone is
+/// 400 InvalidArgument for an empty one, and for what no version of ours was ever called. (A version that is merely gone is
 /// for the caller to miss.)
 pub(crate) fn parse(text: Option<&str>) -> Result<Option<VersionRef>, ApiError> {
     match text {
-        None | Some("") => Ok(None),
+        None => Ok(None),
+        Some("") => Err(ApiError::bad(
+            "InvalidArgument",
+            "Version id cannot be the empty string",
+        )),
         Some(NULL) => Ok(Some(VersionRef::Null)),
         Some(id) => match VersionId::parse(id) {
             // One version has one name: upper-case digits are no way to write it.
@@ -55,11 +59,9 @@ mod tests {
         for version in [id, VersionRef::Null] {
             assert_eq!(parse(Some(&name(version))).ok(), Some(Some(version)));
         }
-        for none in [None, Some("")] {
-            assert_eq!(parse(none).ok(), Some(None));
-        }
+        assert_eq!(parse(None).ok(), Some(None));
         let upper = name(id).to_ascii_uppercase();
-        for wrong in [upper.as_str(), "Null", "1", " null", "../../etc/passwd"] {
+        for wrong in ["", upper.as_str(), "Null", "1", " null", "../../etc/passwd"] {
             let error = parse(Some(wrong)).unwrap_err();
             assert_eq!(error.code(), "InvalidArgument", "{wrong}");
         }

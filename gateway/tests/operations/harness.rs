@@ -1,5 +1,9 @@
 //! A gateway over memory, and a client that signs.
 
+mod sign;
+
+pub use sign::encode;
+
 use bytes::Bytes;
 use chunkstore::testing::{ClusterShape, MemoryCluster};
 use gateway::admission::MemoryBudget;
@@ -9,16 +13,13 @@ use gateway::context::Context;
 use gateway::host::Hosts;
 use gateway::http::{FrontBody, FrontConfig, Regions, RequestIds, S3Front, s3_service};
 use gateway::s3::Gateway;
-use gateway::sigv4::{CredentialScope, hmac, signing_key};
 use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 use index::{Index, IndexStore};
-use sha2::{Digest, Sha256};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use types::Clock;
-use types::clock::SystemClock;
 use types::entropy::SeededEntropy;
 
 pub const REGION: &str = "pek3";
@@ -242,6 +243,7 @@ pub struct Request {
     payload: &'static str,
     region: &'static str,
     secret: Option<&'static str>,
+    presigned: bool,
 }
 
 pub fn request(method: http::Method, path: &str) -> Request {
@@ -256,6 +258,7 @@ pub fn request(method: http::Method, path: &str) -> Request {
         payload: UNSIGNED,
         region: REGION,
         secret: None,
+        presigned: false,
     }
 }
 
@@ -329,102 +332,6 @@ impl Request {
         self.secret = Some(secret);
         self
     }
-
-    fn signed(self) -> http::Request<()> {
-        let (date, time) = now();
-        let mut query: Vec<String> = self
-            .query
-            .iter()
-            .map(|(name, value)| format!("{}={}", encode(name, false), encode(value, false)))
-            .collect();
-        query.sort();
-        let (path, query) = (encode(&self.path, true), query.join("&"));
-        let length = self.length.unwrap_or(self.body.len() as u64);
-        let mut headers = self.headers.clone();
-        headers.push(("host".into(), "localhost:9000".into()));
-        headers.push(("x-amz-content-sha256".into(), self.payload.into()));
-        headers.push(("x-amz-date".into(), time.clone()));
-        headers.push(("content-length".into(), length.to_string()));
-        headers.sort();
-        if self.who != Who::Nobody {
-            let authorization = self.authorization(&path, &query, &headers, (&date, &time));
-            headers.push(("authorization".into(), authorization));
-        }
-        let uri = if query.is_empty() {
-            path
-        } else {
-            format!("{path}?{query}")
-        };
-        let mut request = http::Request::builder().method(self.method).uri(uri);
-        for (name, value) in headers {
-            request = request.header(name, value);
-        }
-        request.body(()).unwrap()
-    }
-
-    fn authorization(
-        &self,
-        path: &str,
-        query: &str,
-        headers: &[(String, String)],
-        (date, time): (&str, &str),
-    ) -> String {
-        let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
-        let names = names.join(";");
-        let lines: String = headers
-            .iter()
-            .map(|(name, value)| {
-                let words: Vec<&str> = value.split(' ').filter(|word| !word.is_empty()).collect();
-                format!("{name}:{}\n", words.join(" "))
-            })
-            .collect();
-        let canonical = format!(
-            "{}\n{path}\n{query}\n{lines}\n{names}\n{}",
-            self.method, self.payload
-        );
-        let scope = CredentialScope {
-            date: date.to_owned(),
-            region: self.region.to_owned(),
-            service: "s3".to_owned(),
-        };
-        let digest = hex::encode(Sha256::digest(canonical));
-        let signed = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}");
-        let key = signing_key(self.secret.unwrap_or(self.who.secret_key()), &scope);
-        let signature = hex::encode(hmac(&key, signed.as_bytes()));
-        let access_key = self.who.access_key();
-        format!(
-            "AWS4-HMAC-SHA256 Credential={access_key}/{scope},SignedHeaders={names},\
-             Signature={signature}"
-        )
-    }
-}
-
-/// Day and time as signatures have them.
-fn now() -> (String, String) {
-    let seconds = SystemClock::new().now_ms() / 1000;
-    let time = time::OffsetDateTime::from_unix_timestamp(seconds as i64).unwrap();
-    let date = format!(
-        "{:04}{:02}{:02}",
-        time.year(),
-        time.month() as u8,
-        time.day()
-    );
-    let clock = format!("{:02}{:02}{:02}", time.hour(), time.minute(), time.second());
-    (date.clone(), format!("{date}T{clock}Z"))
-}
-
-pub fn encode(text: &str, is_path: bool) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                encoded.push(byte as char);
-            }
-            b'/' if is_path => encoded.push('/'),
-            _ => encoded.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    encoded
 }
 
 /// Bytes that differ from place to place, so that a wrong offset shows.

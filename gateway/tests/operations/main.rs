@@ -26,4 +26,5 @@ mod refusals;
 mod tagging;
 mod uploads;
 mod versions;
+mod wire;
 mod writes;

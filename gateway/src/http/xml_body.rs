@@ -1,0 +1,151 @@
+//! The XML of a request, as s3s reads it.
+//!
+//! s3s takes references to fewer characters than keys are made of, and passes over CDATA sections as if
+//! nothing stood in them. Both are written here in the way that it reads.
+
+use bytes::Bytes;
+
+/// The longest reference: `&#x10FFFF;` with some leading zeros.
+const REFERENCE_BYTES_MAX: usize = 16;
+
+/// Between these stands no markup: nothing of meaning, or text.
+const COMMENT: (&[u8], &[u8]) = (b"<!--", b"-->");
+const INSTRUCTION: (&[u8], &[u8]) = (b"<?", b"?>");
+const CDATA: (&[u8], &[u8]) = (b"<![CDATA[", b"]]>");
+
+/// `xml` with the same meaning, and no reference or section that s3s would get wrong. What is malformed
+/// stays as it is, for s3s to refuse.
+pub(super) fn readable(xml: Bytes) -> Bytes {
+    let is_special = |pair: &[u8]| pair == b"&#" || pair == b"<!";
+    if !xml.windows(2).any(is_special) {
+        return xml;
+    }
+    let mut readable = Vec::with_capacity(xml.len());
+    let mut rest = xml.as_ref();
+    while let Some(next) = rest.iter().position(|byte| matches!(byte, b'&' | b'<')) {
+        let (text, markup) = rest.split_at(next);
+        readable.extend_from_slice(text);
+        rest = step(markup, &mut readable);
+    }
+    readable.extend_from_slice(rest);
+    readable.into()
+}
+
+/// Writes what `markup` begins with; returns what follows it.
+fn step<'a>(markup: &'a [u8], readable: &mut Vec<u8>) -> &'a [u8] {
+    for section in [COMMENT, INSTRUCTION, CDATA] {
+        if !markup.starts_with(section.0) {
+            continue;
+        }
+        let Some((whole, text, rest)) = within(markup, section) else {
+            // Nothing after it can mean anything.
+            readable.extend_from_slice(markup);
+            return &[];
+        };
+        if section == CDATA {
+            escape(text, readable);
+        } else {
+            readable.extend_from_slice(whole);
+        }
+        return rest;
+    }
+    if let Some((character, rest)) = reference(markup) {
+        readable.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+        return rest;
+    }
+    let (first, rest) = markup.split_at(1);
+    readable.extend_from_slice(first);
+    rest
+}
+
+/// The section that `markup` begins with: whole, what stands in it, and what follows.
+fn within<'a>(
+    markup: &'a [u8],
+    (open, close): (&[u8], &[u8]),
+) -> Option<(&'a [u8], &'a [u8], &'a [u8])> {
+    let inside = markup.strip_prefix(open)?;
+    let len = inside
+        .windows(close.len())
+        .position(|window| window == close)?;
+    let (whole, rest) = markup.split_at(open.len() + len + close.len());
+    Some((whole, &inside[..len], rest))
+}
+
+fn escape(text: &[u8], readable: &mut Vec<u8>) {
+    for byte in text {
+        match byte {
+            b'&' => readable.extend_from_slice(b"&amp;"),
+            b'<' => readable.extend_from_slice(b"&lt;"),
+            b'>' => readable.extend_from_slice(b"&gt;"),
+            other => readable.push(*other),
+        }
+    }
+}
+
+/// The character that `markup` begins with a reference to, if s3s does not take that; and what follows.
+fn reference(markup: &[u8]) -> Option<(char, &[u8])> {
+    let end = markup
+        .iter()
+        .take(REFERENCE_BYTES_MAX)
+        .position(|byte| *byte == b';')?;
+    let name = markup[..end].strip_prefix(b"&#")?;
+    let (digits, radix) = match name.strip_prefix(b"x") {
+        Some(digits) => (digits, 16),
+        None => (name, 10),
+    };
+    let digits = std::str::from_utf8(digits).ok()?;
+    if !digits.chars().all(|digit| digit.is_digit(radix)) {
+        return None;
+    }
+    let character = char::from_u32(u32::from_str_radix(digits, radix).ok()?)?;
+    // No XML of any version has a NUL, and what is markup must stay a reference.
+    let raw = character != '\0' && !(' '..'\u{fffe}').contains(&character);
+    raw.then_some((character, &markup[end + 1..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(xml: &str) -> String {
+        String::from_utf8(readable(Bytes::copy_from_slice(xml.as_bytes())).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn references_that_s3s_refuses_become_characters() {
+        let table = [
+            ("<Key>a&#x1;b&#31;</Key>", "<Key>a\u{1}b\u{1f}</Key>"),
+            ("&#13;&#xA;&#x9;", "\r\n\t"),
+            ("&#x1F600;&#128512;&#x0001f600;", "😀😀😀"),
+            ("&#xFFFE;&#x10FFFF;", "\u{fffe}\u{10ffff}"),
+        ];
+        for (sent, expected) in table {
+            assert_eq!(read(sent), expected);
+        }
+    }
+
+    #[test]
+    fn everything_else_stays() {
+        let table = [
+            "<Key>a</Key>",
+            "<Key>&amp;&lt;&#60;&#x26;&#xe9;</Key>",
+            "&#0;&#x0;&#x110000;&#xD800;&#x;&#;&#+1;&#x+1;&#X1;&# 1;",
+            "&#99999999999;&#00000000000000000001;&#1",
+            "<!-- &#1; <![CDATA[ --><?x &#1; ?>",
+            "<Key><![CDATA[a",
+            "& < <! &",
+        ];
+        for same in table {
+            assert_eq!(read(same), same);
+        }
+    }
+
+    #[test]
+    fn sections_become_text() {
+        assert_eq!(
+            read("<Key><![CDATA[a<b>&#1;&amp;]]]></Key>&#1;"),
+            "<Key>a&lt;b&gt;&amp;#1;&amp;amp;]</Key>\u{1}"
+        );
+        assert_eq!(read("<![CDATA[]]>"), "");
+    }
+}
