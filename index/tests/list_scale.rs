@@ -7,6 +7,10 @@
     clippy::unwrap_used,
     reason = "a test that meets an error has failed; clippy exempts only functions marked as tests"
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a long run is asked for with an environment variable"
+)]
 
 #[path = "list_scale/load.rs"]
 mod load;

@@ -243,105 +243,81 @@ async fn an_empty_version_id_is_refused() {
     assert!(is_there(&server, "key").await);
 }
 
+/// Sends `request`; the error is this code, and has these elements.
+async fn tells(server: &Server, request: Request, code: &str, elements: &[(&str, &str)]) {
+    let described = format!("{request:?}");
+    let answer = server.send(request).await;
+    for (element, text) in [("Code", code)].iter().chain(elements) {
+        let found = answer.elements(element);
+        assert_eq!(found, [*text], "{described}: {}", answer.text());
+    }
+}
+
 /// The elements that SDKs read beside the code.
 #[tokio::test]
 async fn errors_tell_what_they_are_about() {
     let server = Server::with_bucket().await;
     store(&server, "key").await;
-    let upload = |request: Request| request.query("uploadId", "x&y");
-    let copy = |path: &str, source: &str| put(path).header("x-amz-copy-source", source);
-    let table: [(Request, &[(&str, &str)]); 13] = [
+    let (bucket, version) = (("BucketName", "bucket"), ("VersionId", "null"));
+    let upload = get("/bucket/k").query("uploadId", "x&y");
+    let part = get("/bucket/key").query("partNumber", 2);
+    let parts = [("PartNumberRequested", "2"), ("ActualPartCount", "1")];
+    let old = get("/bucket/k").query("versionId", "null");
+    let none = [("BucketName", "none")];
+    tells(&server, get("/none/key"), "NoSuchBucket", &none).await;
+    let key = [("Key", "a b&lt;&#x1;")];
+    tells(&server, get("/bucket/a b<\u{1}"), "NoSuchKey", &key).await;
+    tells(&server, old, "NoSuchVersion", &[("Key", "k"), version]).await;
+    tells(&server, upload, "NoSuchUpload", &[("UploadId", "x&amp;y")]).await;
+    tells(&server, part, "InvalidPartNumber", &parts).await;
+    tells(&server, delete("/bucket"), "BucketNotEmpty", &[bucket]).await;
+}
+
+#[tokio::test]
+async fn errors_tell_the_condition_that_failed() {
+    let server = Server::with_bucket().await;
+    store(&server, "key").await;
+    let path = "/bucket/key";
+    let copy = put("/bucket/k").header("x-amz-copy-source", path);
+    let table = [
+        (get(path).header("if-match", "x"), "If-Match"),
+        (put(path).header("if-none-match", "*"), "If-None-Match"),
+        (put(path).header("if-match", "x"), "If-Match"),
+        (delete(path).header("if-match", "x"), "If-Match"),
         (
-            get("/none/key"),
-            &[("Code", "NoSuchBucket"), ("BucketName", "none")],
-        ),
-        (
-            get("/bucket/a b<\u{1}"),
-            &[("Code", "NoSuchKey"), ("Key", "a b&lt;&#x1;")],
-        ),
-        (
-            get("/bucket/k").query("versionId", "null"),
-            &[
-                ("Code", "NoSuchVersion"),
-                ("Key", "k"),
-                ("VersionId", "null"),
-            ],
-        ),
-        (
-            upload(get("/bucket/k")),
-            &[("Code", "NoSuchUpload"), ("UploadId", "x&amp;y")],
-        ),
-        (
-            get("/bucket/key").query("partNumber", 2),
-            &[
-                ("Code", "InvalidPartNumber"),
-                ("PartNumberRequested", "2"),
-                ("ActualPartCount", "1"),
-            ],
-        ),
-        (
-            get("/bucket/key").header("if-match", "x"),
-            &[("Code", "PreconditionFailed"), ("Condition", "If-Match")],
-        ),
-        (
-            put("/bucket/key").header("if-none-match", "*"),
-            &[
-                ("Code", "PreconditionFailed"),
-                ("Condition", "If-None-Match"),
-            ],
-        ),
-        (
-            put("/bucket/key").header("if-match", "x"),
-            &[("Code", "PreconditionFailed"), ("Condition", "If-Match")],
-        ),
-        (
-            delete("/bucket/key").header("if-match", "x"),
-            &[("Code", "PreconditionFailed"), ("Condition", "If-Match")],
-        ),
-        (
-            copy("/bucket/k", "/none/key"),
-            &[("Code", "NoSuchBucket"), ("BucketName", "none")],
-        ),
-        (
-            copy("/bucket/k", "/bucket/source"),
-            &[("Code", "NoSuchKey"), ("Key", "source")],
-        ),
-        (
-            copy("/bucket/k", "/bucket/key").header("x-amz-copy-source-if-none-match", "*"),
-            &[
-                ("Code", "PreconditionFailed"),
-                ("Condition", "x-amz-copy-source-If-None-Match"),
-            ],
-        ),
-        (
-            delete("/bucket"),
-            &[("Code", "BucketNotEmpty"), ("BucketName", "bucket")],
+            copy.header("x-amz-copy-source-if-none-match", "*"),
+            "x-amz-copy-source-If-None-Match",
         ),
     ];
-    for (request, expected) in table {
-        let described = format!("{request:?}");
-        let answer = server.send(request).await;
-        for (element, text) in expected {
-            assert_eq!(
-                answer.elements(element),
-                [*text],
-                "{described}: {}",
-                answer.text()
-            );
-        }
+    for (request, condition) in table {
+        let condition = [("Condition", condition)];
+        tells(&server, request, "PreconditionFailed", &condition).await;
     }
     assert!(is_there(&server, "key").await);
+}
+
+#[tokio::test]
+async fn errors_of_a_copy_are_about_its_source() {
+    let server = Server::with_bucket().await;
+    let copy = |source: &str| put("/bucket/k").header("x-amz-copy-source", source);
+    let none = [("BucketName", "none")];
+    tells(&server, copy("/none/key"), "NoSuchBucket", &none).await;
+    let key = [("Key", "source")];
+    tells(&server, copy("/bucket/source"), "NoSuchKey", &key).await;
+}
+
+#[tokio::test]
+async fn errors_tell_of_delete_markers() {
+    let server = Server::with_bucket().await;
     assert_eq!(server.send(versioning("Enabled")).await.status, 200);
     let marker = server.send(delete("/bucket/key")).await;
     let marker = marker.header("x-amz-version-id").to_owned();
+    let told = [("Method", "GET"), ("ResourceType", "DeleteMarker")];
     for sub in ["", "tagging", "acl"] {
         let mut request = get("/bucket/key").query("versionId", &marker);
         if !sub.is_empty() {
             request = request.query(sub, "");
         }
-        let refused = server.send(request).await;
-        assert_eq!(refused.refusal(), (405, "MethodNotAllowed".into()), "{sub}");
-        assert_eq!(refused.element("Method"), "GET");
-        assert_eq!(refused.element("ResourceType"), "DeleteMarker");
+        tells(&server, request, "MethodNotAllowed", &told).await;
     }
 }
