@@ -153,7 +153,7 @@ pub struct CommittedVersion {
 }
 
 /// What must hold of a version for a DELETE to remove it, or to put a delete marker before it. A version that
-/// is not there fits every condition: the client wanted it gone.
+/// is not there fits a time and a size, and never an ETag: of several DELETEs with the same one, one succeeds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeleteCondition {
     /// Its ETag; `*` stands for any.
@@ -240,7 +240,7 @@ pub struct CopyObject<'a> {
     pub key: &'a str,
     /// What is said of the new version.
     pub meta: CopyMeta,
-    /// The checksum to show instead of the source's.
+    /// The checksum to show instead of the source's; the copy then has no parts.
     pub checksum: Option<ObjectChecksum>,
     /// The client's condition on the destination.
     pub condition: WriteCondition,

@@ -70,6 +70,12 @@ pub enum PutObjectError {
 /// Why nothing was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeleteObjectError {
+    /// A condition on the ETag, and the key has no current version.
+    #[error("the condition names an ETag, but the key has no current version")]
+    NoSuchKey,
+    /// A condition on the ETag, and the key has no such version.
+    #[error("the condition names an ETag, but the key has no such version")]
+    NoSuchVersion,
     /// The version that would be deleted has not what the condition says.
     #[error("the version to delete does not fit the request's condition")]
     PreconditionFailed,

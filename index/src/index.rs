@@ -220,7 +220,7 @@ impl Index {
     /// Deletes the current version or makes a delete marker, or removes the version that is named.
     ///
     /// # Errors
-    /// [`DeleteObjectError`]. A key or version that is not there is no error.
+    /// [`DeleteObjectError`]. A key or version that is not there is no error without a condition on its ETag.
     pub async fn delete_object(
         &self,
         delete: DeleteObject<'_>,

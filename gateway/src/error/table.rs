@@ -3,7 +3,7 @@
 #![deny(clippy::wildcard_enum_match_arm)]
 
 use super::{ApiError, RETRY_AFTER};
-use super::{no_such_bucket, no_such_key, no_such_upload, precondition_failed};
+use super::{no_such_bucket, no_such_key, no_such_upload, no_such_version, precondition_failed};
 use crate::admission::Exhausted;
 use crate::body::PayloadError;
 use crate::digest::{BodyFault, DigestError, HashFailed};
@@ -95,6 +95,8 @@ impl From<PutObjectError> for ApiError {
 impl From<DeleteObjectError> for ApiError {
     fn from(error: DeleteObjectError) -> Self {
         match error {
+            DeleteObjectError::NoSuchKey => no_such_key(),
+            DeleteObjectError::NoSuchVersion => no_such_version(),
             DeleteObjectError::PreconditionFailed => precondition_failed(),
             DeleteObjectError::NoSuchBucket => no_such_bucket(),
             DeleteObjectError::TooOld => too_old(),

@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// lift what nothing here imposes.
 ///
 /// # Errors
-/// What stands between the signer and the bucket; 412 when a condition does not hold; 501 for one that
+/// What stands between the signer and the bucket; 412 when a condition does not hold, 404 when there is no
+/// version to compare its ETag with; 501 for one that
 /// S3 does not have.
 pub async fn run(
     context: Arc<Context>,
@@ -46,9 +47,9 @@ pub async fn run(
     }))
 }
 
-/// What must hold of the version that goes. A version that is not there fulfils every condition: a client
-/// that repeats a DELETE whose answer was lost must not be told that it failed. (AWS says so of the
-/// conditions on time and size, and nothing of the one on the ETag.)
+/// What must hold of the version that goes. With an ETag one that is not there is 404, so that one of several
+/// clients succeeds; with a time or a size alone it is no failure, as without conditions. (See AWS's guide,
+/// "How to perform conditional deletes".)
 ///
 /// # Errors
 /// 400 for a size that no object has.

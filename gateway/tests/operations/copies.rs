@@ -288,3 +288,37 @@ async fn tags_are_copied_or_replaced() {
         (400, "InvalidArgument".into())
     );
 }
+
+/// The parts of an upload keep values of the source's checksum, which mean nothing under another name.
+#[tokio::test]
+async fn a_copy_with_another_checksum_has_no_parts() {
+    let server = crate::multipart::server_of_small_parts().await;
+    let upload = crate::multipart::start(&server, "a").await;
+    let mut parts = Vec::new();
+    for (number, body) in [(1, "first"), (2, "second")] {
+        let tag = crate::multipart::send_part(&server, "a", &upload, number, body.into()).await;
+        parts.push((number, tag));
+    }
+    let done = server
+        .send(crate::multipart::complete("a", &upload, &parts))
+        .await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    let asked = copy("/bucket/b", "bucket/a").header("x-amz-checksum-algorithm", "CRC32");
+    let copied = server.send(asked).await;
+    assert_eq!(copied.status, 200, "{}", copied.text());
+    let part = |path: &str, number: &str| {
+        get(path)
+            .query("partNumber", number)
+            .header("x-amz-checksum-mode", "ENABLED")
+    };
+    let of_source = server.send(part("/bucket/a", "2")).await;
+    assert_eq!(
+        (of_source.status, of_source.text().as_str()),
+        (206, "second")
+    );
+    let of_copy = server.send(part("/bucket/b", "2")).await;
+    assert_eq!(of_copy.status, 416);
+    let whole = server.send(part("/bucket/b", "1")).await;
+    assert_eq!((whole.status, whole.text().as_str()), (206, "firstsecond"));
+    assert_eq!(whole.header("x-amz-checksum-crc64nvme"), "");
+}

@@ -1,4 +1,5 @@
 use crate::harness::*;
+use index::key::bucket::Versioning;
 
 fn list(keys: &[&str], quiet: bool) -> String {
     let objects: String = keys
@@ -100,10 +101,34 @@ async fn conditions_on_deletes() {
     let absent = server
         .send(delete("/bucket/key").header("if-match", tag))
         .await;
-    assert_eq!(absent.status, 204);
+    assert_eq!(absent.refusal(), (404, "NoSuchKey".into()));
 }
 
-/// Behaviour row 30: of a version that is not there every condition holds, also those on time and size.
+/// Behaviour row 30: one of many deletes of the same object succeeds, and makes the one delete marker.
+#[tokio::test]
+async fn a_conditional_delete_has_one_winner() {
+    let server = Server::with_bucket().await;
+    let bucket = server.index.bucket("bucket").await.unwrap().unwrap();
+    let set = server.index.set_versioning(&bucket, Versioning::Enabled);
+    set.await.unwrap();
+    for condition in [None, Some("*")] {
+        let stored = server.send(put("/bucket/key").body("x")).await;
+        let tag = condition.unwrap_or(stored.header("etag"));
+        let one = || server.send(delete("/bucket/key").header("if-match", tag));
+        let all = futures::future::join_all((0..16).map(|_| one())).await;
+        let mut statuses: Vec<u16> = all.iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses[0], 204);
+        assert!(
+            statuses[1..].iter().all(|status| *status == 404),
+            "{statuses:?}"
+        );
+    }
+    let listed = server.send(get("/bucket").query("versions", "")).await;
+    assert_eq!(listed.elements("DeleteMarker").len(), 2);
+}
+
+/// Behaviour row 30: of a version that is not there conditions on time and size hold.
 #[tokio::test]
 async fn conditions_on_time_and_size() {
     let server = Server::with_bucket().await;
@@ -144,11 +169,13 @@ async fn conditions_on_time_and_size() {
         .header("if-match", stored.header("etag"));
     assert_eq!(server.send(all.clone()).await.status, 204);
     assert_eq!(server.send(head("/bucket/key")).await.status, 404);
-    assert_eq!(server.send(all).await.status, 204);
-    assert_eq!(
-        server.send(bare().header("if-match", "*")).await.status,
-        204
-    );
+    for of_none in [bare().header(size, "5"), bare().header(time, &modified)] {
+        assert_eq!(server.send(of_none).await.status, 204);
+    }
+    for of_one in [all, bare().header("if-match", "*")] {
+        let absent = server.send(of_one).await;
+        assert_eq!(absent.refusal(), (404, "NoSuchKey".into()));
+    }
     let again = server.send(put("/bucket/key").body("12345")).await;
     let etag = again.header("etag").replace('"', "&quot;");
     let inside = format!("<ETag>{etag}</ETag><Size>5</Size>");

@@ -111,7 +111,12 @@ fn record_of_copy(copy: &CopyObject<'_>, manifest: Manifest) -> VersionRecord {
         compression: source.compression.clone(),
         etag: source.etag.clone(),
         checksum: copy.checksum.clone().or_else(|| source.checksum.clone()),
-        parts: source.parts,
+        // Parts keep the raw values of the source's checksums; under another algorithm they are no parts.
+        parts: if copy.checksum.is_some() {
+            0
+        } else {
+            source.parts
+        },
         manifest,
         ..said
     }

@@ -61,7 +61,7 @@ async fn attempt(
         Some(version) => find_version(owner, &state, version).await?,
         None => state.current().cloned(),
     };
-    check_condition(&delete.condition, target.as_ref())?;
+    check_condition(delete, target.as_ref())?;
     let makes_marker =
         delete.version.is_none() && bucket.record.versioning != Versioning::Unversioned;
     let mut draft = Draft::default();
@@ -83,13 +83,15 @@ async fn attempt(
 }
 
 fn check_condition(
-    condition: &DeleteCondition,
+    delete: &DeleteObject<'_>,
     target: Option<&VersionRecord>,
 ) -> Result<(), DeleteObjectError> {
-    if target.is_none_or(|target| fits(condition, target)) {
-        Ok(())
-    } else {
-        Err(DeleteObjectError::PreconditionFailed)
+    match target {
+        Some(target) if fits(&delete.condition, target) => Ok(()),
+        Some(_) => Err(DeleteObjectError::PreconditionFailed),
+        None if delete.condition.etag.is_none() => Ok(()),
+        None if delete.version.is_some() => Err(DeleteObjectError::NoSuchVersion),
+        None => Err(DeleteObjectError::NoSuchKey),
     }
 }
 

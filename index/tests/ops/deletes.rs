@@ -97,10 +97,14 @@ async fn a_delete_happens_exactly_when_its_condition_holds() {
         assert_eq!(deleted, Ok(Deleted::default()), "{condition:?}");
         assert_eq!(world.index.get_object(&bucket, "key", None).await, Ok(None));
     }
-    // What is not there fits every condition.
+    // What is not there fits every condition but one on its ETag.
     for condition in fails {
         let deleted = delete(&world, &bucket, ("key", None), &condition).await;
-        assert_eq!(deleted, Ok(Deleted::default()));
+        let expected = match condition.etag {
+            None => Ok(Deleted::default()),
+            Some(_) => Err(DeleteObjectError::NoSuchKey),
+        };
+        assert_eq!(deleted, expected);
     }
     world.check().await;
 }
@@ -145,11 +149,14 @@ async fn the_version_that_is_named_is_the_one_compared() {
         .await
         .unwrap();
     assert!(marked.delete_marker);
-    // Under the marker there is no current version: nothing to compare.
-    assert!(
-        delete(&world, &bucket, ("key", None), &of("x", 1))
-            .await
-            .is_ok()
+    // Under the marker there is no current version: the same DELETE does not succeed again.
+    assert_eq!(
+        delete(&world, &bucket, ("key", None), &of("newer", 5)).await,
+        Err(DeleteObjectError::NoSuchKey)
+    );
+    assert_eq!(
+        delete(&world, &bucket, old, &of("old", 3)).await,
+        Err(DeleteObjectError::NoSuchVersion)
     );
     let listed = world
         .index

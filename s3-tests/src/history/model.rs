@@ -240,17 +240,17 @@ impl KeyState {
             (Holds::No, Outcome::Failed) | (Holds::NoObject, Outcome::Missing) => {
                 vec![self.clone()]
             }
-            // Where there is nothing to match, S3 may also say that it is gone, as it is.
-            (Holds::NoObject, Outcome::Deleted(None)) => vec![self.clone()],
-            (Holds::No, _) | (_, Outcome::Failed | Outcome::Missing) => Vec::new(),
-            (Holds::Yes | Holds::NoObject, _) if self.versioning == Versioning::Off => {
+            (Holds::No | Holds::NoObject, _) | (_, Outcome::Failed | Outcome::Missing) => {
+                Vec::new()
+            }
+            (Holds::Yes, _) if self.versioning == Versioning::Off => {
                 let mut next = self.clone();
                 next.versions
                     .retain(|entry| entry.name != Name::Known(Version::Null));
                 let fits = matches!(outcome, Outcome::Deleted(None) | Outcome::Unknown);
                 fits.then_some(next).into_iter().collect()
             }
-            (Holds::Yes | Holds::NoObject, _) => {
+            (Holds::Yes, _) => {
                 let known = match outcome {
                     Outcome::Deleted(Some(marker)) => Some(*marker),
                     Outcome::Unknown => None,

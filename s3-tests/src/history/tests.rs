@@ -218,6 +218,10 @@ fn conditions_are_judged_at_their_moment() {
         vec![put(0, 1, 2), conditional(Outcome::Failed), get(4, 5, 2)],
     );
     bad(Off, vec![put(0, 1, 2), conditional(Outcome::Deleted(None))]);
+    for nothing in [Off, Enabled] {
+        bad(nothing, vec![conditional(Outcome::Deleted(None))]);
+        good(nothing, vec![conditional(Outcome::Missing)]);
+    }
     // In a versioned bucket a delete marker is nothing to match.
     let again = with(put_if(4, 5, 2, Absent), Outcome::Stored(Id(2)));
     good(Enabled, vec![put_as(0, 1, 1, 0), mark(2, 3, 1), again]);

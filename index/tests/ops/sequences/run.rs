@@ -205,7 +205,15 @@ impl Run {
             etag: condition,
             ..Default::default()
         };
-        let fails = matches!(when, When::Differs) && target.is_some();
+        let fails = match (target, version) {
+            _ if condition.etag.is_none() => None,
+            (None, Some(_)) => Some(DeleteObjectError::NoSuchVersion),
+            (None, None) => Some(DeleteObjectError::NoSuchKey),
+            (Some(_), _) if matches!(when, When::Differs) => {
+                Some(DeleteObjectError::PreconditionFailed)
+            }
+            (Some(_), _) => None,
+        };
         let delete = || {
             let bucket = &self.buckets[bucket];
             let condition = condition.clone();
@@ -218,8 +226,8 @@ impl Run {
             })
         };
         let (result, _) = settle!(delete());
-        if fails {
-            assert_eq!(result, Err(DeleteObjectError::PreconditionFailed));
+        if let Some(error) = fails {
+            assert_eq!(result, Err(error));
             return;
         }
         let deleted = result.unwrap();
