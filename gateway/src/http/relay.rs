@@ -12,6 +12,7 @@ use super::{MAX_XML_BODY_LEN, hoisted, xml_body};
 use crate::admission::{Lease, MemoryBudget};
 use crate::error::ApiError;
 use crate::headers::KEPT;
+use crate::xml::NAMESPACE;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use s3s::auth::Credentials;
@@ -56,6 +57,7 @@ impl S3Route for Relay {
         let query = Query::parse(&request.uri);
         let attributes = query.get("attributes").is_some();
         hoisted::lower(&query, &mut request.headers)?;
+        let copies = request.headers.contains_key(COPY_SOURCE);
         let mut headers = parsed_headers(&request.headers, &request.method);
         if request.extensions.get::<Collected>().is_some() && !is_read(&request.method) {
             let xml = xml_body::readable(collected(&mut request.input).await?);
@@ -83,6 +85,9 @@ impl S3Route for Relay {
         let (parts, mut body) = answer.into_parts();
         if attributes && let Some(xml) = body.bytes() {
             body = without_quotes(&xml);
+        }
+        if copies && let Some(xml) = body.bytes() {
+            body = with_namespace(&xml);
         }
         let mut relayed = S3Response::new(body);
         relayed.status = Some(parts.status);
@@ -125,6 +130,19 @@ fn without_quotes(xml: &Bytes) -> Body {
         text.replace("<ETag>\"", "<ETag>")
             .replace("\"</ETag>", "</ETag>"),
     )
+}
+
+const COPY_SOURCE: HeaderName = HeaderName::from_static("x-amz-copy-source");
+
+/// The results of copies are the ones that s3s writes without S3's namespace.
+fn with_namespace(xml: &Bytes) -> Body {
+    let mut text = String::from_utf8_lossy(xml).into_owned();
+    for root in ["<CopyObjectResult>", "<CopyPartResult>"] {
+        let name = root.trim_end_matches('>');
+        let named = format!("{name} xmlns=\"{NAMESPACE}\">");
+        text = text.replacen(root, &named, 1);
+    }
+    Body::from(text)
 }
 
 /// Parameters of a read that its operation reads itself.

@@ -120,8 +120,10 @@ pub(super) fn refuse_anonymous_overrides(parts: &Parts, query: &Query) -> Result
     Ok(())
 }
 
-/// Refuses a sub-resource that s3s would not see, and half of an UploadPart.
+/// Refuses a sub-resource that s3s would not see, half of the name of a part or an upload, and a version
+/// for what makes one.
 pub(super) fn refuse_unknown(method: &Method, level: Level, query: &Query) -> Result<(), Refusal> {
+    refuse_version(method, level, query)?;
     let Some(routed) = routed(method, level) else {
         return Ok(());
     };
@@ -139,12 +141,39 @@ pub(super) fn refuse_unknown(method: &Method, level: Level, query: &Query) -> Re
             )));
         }
     }
-    let part = level == Level::Object && *method == Method::PUT;
-    if part && query.has("partNumber") != query.has("uploadId") {
+    let (part, upload) = (query.has("partNumber"), query.has("uploadId"));
+    let half = match *method {
+        Method::PUT => part != upload,
+        // It would delete the object.
+        Method::DELETE => part && !upload,
+        _ => false,
+    };
+    if half && level == Level::Object {
         let message = "An upload of a part needs both partNumber and uploadId.";
         return Err(Refusal::bad("InvalidArgument", message));
     }
     Ok(())
+}
+
+/// What writes an object makes a version and takes none.
+fn refuse_version(method: &Method, level: Level, query: &Query) -> Result<(), Refusal> {
+    let makes = match *method {
+        Method::PUT => !OBJECT_PUT.iter().any(|name| query.has(name)),
+        Method::POST => query.has("uploads") || query.has("uploadId"),
+        _ => false,
+    };
+    match query
+        .get("versionId")
+        .filter(|_| makes && level == Level::Object)
+    {
+        None => Ok(()),
+        Some(version) => {
+            let message = "This operation does not accept a version-id.";
+            Err(Refusal::bad("InvalidArgument", message)
+                .with("ArgumentName", "versionId")
+                .with("ArgumentValue", version))
+        }
+    }
 }
 
 /// The sub-resources by which s3s 0.14 chooses an operation for this method. `None` where a

@@ -306,6 +306,8 @@ async fn a_copy_with_another_checksum_has_no_parts() {
     let asked = copy("/bucket/b", "bucket/a").header("x-amz-checksum-algorithm", "CRC32");
     let copied = server.send(asked).await;
     assert_eq!(copied.status, 200, "{}", copied.text());
+    let namespace = "<CopyObjectResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
+    assert!(copied.text().contains(namespace), "{}", copied.text());
     let part = |path: &str, number: &str| {
         get(path)
             .query("partNumber", number)

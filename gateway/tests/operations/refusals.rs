@@ -129,3 +129,28 @@ async fn the_bucket_must_be_there() {
         assert_eq!(refused.refusal(), (404, "NoSuchBucket".into()), "{asked:?}");
     }
 }
+
+#[tokio::test]
+async fn parameters_that_mean_nothing_to_an_operation_are_refused() {
+    let server = Server::with_bucket().await;
+    assert_eq!(server.send(put("/bucket/key").body("x")).await.status, 200);
+    for refused in [
+        put("/bucket/key").query("versionId", "null").body("y"),
+        put("/bucket/key")
+            .query("versionId", "null")
+            .header("x-amz-copy-source", "bucket/key"),
+        post("/bucket/key")
+            .query("uploads", "")
+            .query("versionId", "null"),
+        delete("/bucket/key").query("partNumber", "1"),
+        put("/bucket/key").query("partNumber", "1").body("y"),
+    ] {
+        let answer = server.send(refused.clone()).await;
+        assert_eq!(
+            answer.refusal(),
+            (400, "InvalidArgument".into()),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(server.send(get("/bucket/key")).await.text(), "x");
+}
