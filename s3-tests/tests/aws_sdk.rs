@@ -424,5 +424,12 @@ async fn refusals_carry_the_codes_that_the_sdk_knows() {
         .key("none")
         .send()
         .await;
-    assert_eq!(refusal(tagging), ("NotImplemented".to_owned(), 501));
+    assert_eq!(refusal(tagging), ("NoSuchKey".to_owned(), 404));
+    let torrent = client
+        .get_object_torrent()
+        .bucket(&bucket)
+        .key("none")
+        .send()
+        .await;
+    assert_eq!(refusal(torrent), ("NotImplemented".to_owned(), 501));
 }
