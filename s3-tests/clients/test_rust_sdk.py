@@ -11,13 +11,13 @@ from harness import ACCESS_KEY, SECRET_KEY
 CARGO = ["cargo", "test", "--quiet", "--workspace", "--locked", "--test"]
 
 
-def tests():
+def listed_tests():
     for client in ["aws_sdk", "object_store"]:
-        listed = subprocess.run([*CARGO, client, "--", "--list"], capture_output=True, text=True, check=True)
-        yield from ((client, name) for name in re.findall(r"^(\w+): test$", listed.stdout, re.M))
+        listing = subprocess.run([*CARGO, client, "--", "--list"], capture_output=True, text=True, check=True)
+        yield from ((client, name) for name in re.findall(r"^(\w+): test$", listing.stdout, re.M))
 
 
-@pytest.mark.parametrize("client,name", tests())
+@pytest.mark.parametrize("client,name", listed_tests())
 def test_rust_sdk(server, monkeypatch, client, name):
     monkeypatch.setenv("CAIRN_TEST_ENDPOINT", server.endpoint)
     monkeypatch.setenv("CAIRN_TEST_ACCESS_KEY", ACCESS_KEY)
