@@ -154,6 +154,7 @@ def test_control_characters_in_a_list(raw, bucket):
     raw.put(f"/{bucket}/{key}", b"").ok()
     assert raw.list(f"/{bucket}").all("Key") == ["a&#x1;b&#xd;c"]
     assert raw.list(f"/{bucket}", encoding_type="url").all("Key") == ["a%01b%0Dc"]
+    raw.delete(f"/{bucket}/{key}").ok()  # s3cmd's `la`, which reads every list of this server, cannot parse it
 
 
 def test_versions_of_random_histories(raw, bucket):

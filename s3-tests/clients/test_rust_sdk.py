@@ -12,9 +12,11 @@ CARGO = ["cargo", "test", "--quiet", "--workspace", "--locked", "--test"]
 
 
 def listed_tests():
+    found = []
     for client in ["aws_sdk", "object_store"]:
         listing = subprocess.run([*CARGO, client, "--", "--list"], capture_output=True, text=True, check=True)
-        yield from ((client, name) for name in re.findall(r"^(\w+): test$", listing.stdout, re.M))
+        found += [(client, name) for name in re.findall(r"^(\w+): test$", listing.stdout, re.M)]
+    return found
 
 
 @pytest.mark.parametrize("client,name", listed_tests())
