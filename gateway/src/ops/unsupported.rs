@@ -12,8 +12,9 @@ const PREFIXES: [&str; 3] = [
 ];
 
 /// A header with one of these names asks for a feature that is not there.
-const NAMES: [&str; 2] = [
+const NAMES: [&str; 3] = [
     "x-amz-write-offset-bytes",
+    "x-amz-bucket-namespace",
     "x-amz-bucket-object-lock-enabled",
 ];
 
@@ -71,9 +72,14 @@ pub(crate) fn no_acls() -> ApiError {
     ApiError::bad("AccessControlListNotSupported", message)
 }
 
-/// The flag with which a client says that it does not want object lock.
+/// The values with which a client asks for what is there anyway: no object lock, and names for all accounts.
 fn says_no(name: &str, value: &HeaderValue) -> bool {
-    name == "x-amz-bucket-object-lock-enabled" && value.as_bytes().eq_ignore_ascii_case(b"false")
+    let usual: &[u8] = match name {
+        "x-amz-bucket-object-lock-enabled" => b"false",
+        "x-amz-bucket-namespace" => b"global",
+        _ => return false,
+    };
+    value.as_bytes().eq_ignore_ascii_case(usual)
 }
 
 fn is_private(value: &HeaderValue) -> bool {

@@ -34,6 +34,8 @@ fn what_is_not_there_is_refused_unless_empty() {
         assert!(!refused(name, ""));
     }
     assert!(refused("x-amz-bucket-object-lock-enabled", "true"));
+    assert!(refused("x-amz-bucket-namespace", "account-regional"));
+    assert!(!refused("x-amz-bucket-namespace", "global"));
 }
 
 #[test]
