@@ -5,7 +5,7 @@ use super::{checksum, found, version};
 use crate::context::Context;
 use crate::digest::{self, ChecksumAlgorithm};
 use crate::error::ApiError;
-use crate::headers::{DEFAULT_CONTENT_TYPE, class_header, http_date};
+use crate::headers::{DEFAULT_CONTENT_TYPE, KEPT, class_header, http_date};
 use crate::http::Query;
 use crate::precondition::{ReadConditions, range_applies};
 use crate::range;
@@ -43,16 +43,6 @@ const OVERRIDES: [(&str, HeaderName); 6] = [
     ("response-content-language", header::CONTENT_LANGUAGE),
     ("response-content-type", header::CONTENT_TYPE),
     ("response-expires", header::EXPIRES),
-];
-
-/// Stored headers that are given back.
-const STORED: [HeaderName; 6] = [
-    header::CACHE_CONTROL,
-    header::CONTENT_DISPOSITION,
-    header::CONTENT_ENCODING,
-    header::CONTENT_LANGUAGE,
-    header::EXPIRES,
-    HeaderName::from_static("x-amz-website-redirect-location"),
 ];
 
 impl<'a> Asked<'a> {
@@ -116,7 +106,7 @@ impl<'a> Asked<'a> {
         all.set(header::CONTENT_TYPE, DEFAULT_CONTENT_TYPE);
         all.set(header::ETAG, &format!("\"{}\"", record.etag));
         all.set(header::LAST_MODIFIED, &http_date(record.last_modified_ms()));
-        for name in STORED.into_iter().chain([header::CONTENT_TYPE]) {
+        for name in KEPT {
             if let Some(value) = record.headers.get(name.as_str()) {
                 all.set(name, value);
             }
