@@ -10,6 +10,7 @@ use crate::context::{Context, Owned};
 use crate::error::{self, ApiError};
 use crate::precondition;
 use index::key::object::ObjectChecksum;
+use index::key::upload::UploadRecord;
 use index::{CommittedVersion, CompleteUpload, WriteCondition};
 use parts::{Asked, Part};
 use s3s::dto::*;
@@ -126,13 +127,11 @@ impl Complete {
             .await?;
         let record = found.ok_or_else(error::no_such_upload)?;
         let etag = parts::etag(&self.parts)?;
-        let checksum = if record.completed.is_none() {
-            refuse_early(&context, bucket, &self.key, &self.condition).await?;
-            let stored = self.stored_parts(&context).await?;
-            let judged = self.asked.judge(&record, &self.parts, &stored);
-            judged.map_err(|error| self.explained(error))?
-        } else {
-            None
+        let checksum = match self.judged(&context, &record).await {
+            Ok(checksum) => checksum,
+            // Completed by someone else since it was read: what is left to judge is in the index.
+            Err(_) if self.is_completed(&context).await? => None,
+            Err(error) => return Err(error),
         };
         let complete = CompleteUpload {
             bucket,
@@ -163,6 +162,29 @@ impl Complete {
             etag: committed.etag,
             checksum,
         })
+    }
+
+    /// The checksum of the object that the parts make; None where the upload is completed already.
+    async fn judged(
+        &self,
+        context: &Context,
+        record: &UploadRecord,
+    ) -> Result<Option<ObjectChecksum>, ApiError> {
+        if record.completed.is_some() {
+            return Ok(None);
+        }
+        refuse_early(context, &self.owned.bucket, &self.key, &self.condition).await?;
+        let stored = self.stored_parts(context).await?;
+        let judged = self.asked.judge(record, &self.parts, &stored);
+        judged.map_err(|error| self.explained(error))
+    }
+
+    async fn is_completed(&self, context: &Context) -> Result<bool, ApiError> {
+        let bucket = &self.owned.bucket;
+        let found = context.index.get_upload(bucket, &self.key, self.upload);
+        Ok(found
+            .await?
+            .is_some_and(|record| record.completed.is_some()))
     }
 
     /// Names what a refusal of a part is about, as S3 does.

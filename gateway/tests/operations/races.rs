@@ -1,6 +1,11 @@
 use crate::harness::*;
+use async_trait::async_trait;
 use bytes::Bytes;
+use index::IndexStore;
+use index::engine::memory::MemoryEngine;
+use index::store::{Batch, Change, Outcome, ScanPage, ScanRequest, Seq, StoreError, Versioned};
 use std::sync::Arc;
+use types::PartitionId;
 
 const WRITERS: usize = 32;
 
@@ -105,6 +110,66 @@ async fn one_of_many_completions() {
         requests.push(complete.header("if-none-match", "*"));
     }
     assert_eq!(race(&server, requests).await, one_winner(412));
+}
+
+/// An engine during whose reads other requests get on.
+#[derive(Debug, Default)]
+struct Interleaving(MemoryEngine);
+
+#[async_trait]
+impl IndexStore for Interleaving {
+    async fn commit_many(
+        &self,
+        partition: PartitionId,
+        batches: Vec<Batch>,
+    ) -> Result<Vec<Outcome>, StoreError> {
+        self.0.commit_many(partition, batches).await
+    }
+
+    async fn get(&self, p: PartitionId, key: &[u8]) -> Result<Option<Versioned>, StoreError> {
+        tokio::task::yield_now().await;
+        self.0.get(p, key).await
+    }
+
+    async fn scan(&self, p: PartitionId, request: ScanRequest) -> Result<ScanPage, StoreError> {
+        tokio::task::yield_now().await;
+        self.0.scan(p, request).await
+    }
+
+    async fn changes(&self, p: PartitionId, a: Seq, n: usize) -> Result<Vec<Change>, StoreError> {
+        self.0.changes(p, a, n).await
+    }
+
+    async fn trim(&self, p: PartitionId, up_to: Seq) -> Result<(), StoreError> {
+        self.0.trim(p, up_to).await
+    }
+
+    async fn last_seq(&self, p: PartitionId) -> Result<Seq, StoreError> {
+        self.0.last_seq(p).await
+    }
+}
+
+/// Completions of one upload at the same time: each says what the first one did.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_completion_asked_for_many_times() {
+    let engine = Arc::new(Interleaving::default());
+    let server = Arc::new(Server::with(small_config(), Some(engine)));
+    server.make_bucket().await;
+    for round in 0..20 {
+        let path = format!("/bucket/key{round}");
+        let started = server.send(post(&path).query("uploads", "")).await;
+        let upload = started.element("UploadId");
+        let part = put(&path).query("partNumber", 1).query("uploadId", &upload);
+        let stored = server.send(part.body(pattern(100, round))).await;
+        let list = format!(
+            "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>{}</ETag></Part>\
+             </CompleteMultipartUpload>",
+            stored.header("etag")
+        );
+        let complete = |_| post(&path).query("uploadId", &upload).body(list.clone());
+        let statuses = race(&server, (0..WRITERS).map(complete).collect()).await;
+        assert_eq!(statuses, vec![200; WRITERS], "round {round}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
