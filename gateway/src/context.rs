@@ -4,7 +4,7 @@ use crate::admission::MemoryBudget;
 use crate::auth::{Identity, Users};
 use crate::config::GatewayConfig;
 use crate::error::{self, ApiError};
-use crate::{policy, s3};
+use crate::policy;
 use chunkstore::ChunkStore;
 use index::{Bucket, Index};
 use s3s::S3Request;
@@ -48,7 +48,6 @@ impl Context {
         name: &str,
         expected_owner: Option<&str>,
     ) -> Result<Owned, ApiError> {
-        s3::record_target(name, None);
         let signer = self.signer(request)?;
         let bucket = self
             .index
@@ -57,17 +56,5 @@ impl Context {
             .ok_or_else(|| error::no_such_bucket().with_detail("BucketName", name))?;
         policy::check_owner(&signer, &bucket.owner, expected_owner)?;
         Ok(Owned { bucket, signer })
-    }
-
-    /// The same for an operation on `key`.
-    pub(crate) async fn owned_key<T>(
-        &self,
-        request: &S3Request<T>,
-        name: &str,
-        key: &str,
-        expected_owner: Option<&str>,
-    ) -> Result<Owned, ApiError> {
-        s3::record_target(name, Some(key));
-        self.owned(request, name, expected_owner).await
     }
 }

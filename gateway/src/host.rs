@@ -14,13 +14,14 @@
 
 use s3s::S3Result;
 use s3s::host::{S3Host, VirtualHost};
+use std::sync::Arc;
 
-/// Parses Host headers against the configured domains and regions.
+/// Parses Host headers against the configured domains and regions. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct Hosts {
     /// Lower case, longest first, so that of two overlapping domains the closer one counts.
-    domains: Vec<String>,
-    regions: Vec<String>,
+    domains: Arc<[String]>,
+    regions: Arc<[String]>,
 }
 
 /// A domain that cannot be one.
@@ -58,8 +59,8 @@ impl Hosts {
         }
         own.sort_by_key(|domain| std::cmp::Reverse(domain.len()));
         Ok(Self {
-            domains: own,
-            regions: regions.to_vec(),
+            domains: own.into(),
+            regions: regions.into(),
         })
     }
 
@@ -79,7 +80,7 @@ impl Hosts {
             return Some(HostTarget::default());
         }
         let prefix = prefix.strip_suffix('.')?;
-        for region in &self.regions {
+        for region in self.regions.iter() {
             let Some(bucket) = prefix.strip_suffix(region.as_str()) else {
                 continue;
             };

@@ -135,30 +135,32 @@ impl S3Front {
     {
         let (mut parts, body) = request.into_parts();
         signed::decode_latin_1(&mut parts.headers);
-        let asked = Asked::new(self.inner.ids.next(), &parts, &self.inner.config);
+        let aim = Aim::of(&parts, &self.inner.config.hosts);
+        let asked = Asked::new(self.inner.ids.next(), &parts, aim.level, &self.inner.config);
         let wire = WireBody::new(body, self.inner.config.body_idle);
         let state = wire.state();
         let span = tracing::info_span!(
             "request",
             id = %asked.id,
             method = %asked.method,
-            path = %asked.path,
-            status = tracing::field::Empty,
+            bucket = aim.bucket,
+            path = %parts.uri.path(),
+            op = tracing::field::Empty,
         );
-        let answered = self.answer(parts, wire).instrument(span.clone()).await;
+        let answered = self.answer(parts, aim, wire).instrument(span.clone()).await;
         let response = respond::complete(&asked, answered, &state);
-        span.record("status", response.status().as_u16());
         span.in_scope(|| respond::log(&response));
         response.map(|body| FrontBody::new(body, span))
     }
 
-    async fn answer(&self, mut parts: Parts, wire: WireBody) -> Answered {
-        let body = match self.admit(&mut parts, wire) {
+    async fn answer(&self, mut parts: Parts, aim: Aim, wire: WireBody) -> Answered {
+        let body = match self.admit(&mut parts, &aim, wire) {
             Ok(body) => body,
             Err(refusal) => return Answered::Refused(refusal),
         };
         let details = ErrorDetails::default();
         parts.extensions.insert(details.clone());
+        parts.extensions.insert(aim.query);
         match self
             .inner
             .service
@@ -174,19 +176,18 @@ impl S3Front {
     }
 
     /// Decides whether s3s sees the request, and what body it sees.
-    fn admit(&self, parts: &mut Parts, wire: WireBody) -> Result<Body, Refusal> {
+    fn admit(&self, parts: &mut Parts, aim: &Aim, wire: WireBody) -> Result<Body, Refusal> {
         let config = &self.inner.config;
-        let query = route::Query::parse(&parts.uri);
+        let Aim { level, query, .. } = aim;
         route::refuse_form(parts)?;
-        let level = route::level(parts, &config.hosts);
-        route::refuse_unknown(&parts.method, level, &query)?;
+        route::refuse_unknown(&parts.method, *level, query)?;
         signed::drop_empty_authorization(parts);
         date::settle(parts);
-        let seed = signed::check(parts, &query, &config.regions)?;
+        let seed = signed::check(parts, query, &config.regions)?;
         date::require(parts)?;
-        route::refuse_anonymous_overrides(parts, &query)?;
+        route::refuse_anonymous_overrides(parts, query)?;
         let spec = payload::spec(&parts.headers, seed)?;
-        if route::is_upload(parts, level, &query) {
+        if route::is_upload(parts, *level, query) {
             payload::require_length(&spec)?;
             parts.extensions.insert(TakenBody::new(spec, wire));
             return Ok(Body::empty());
@@ -213,6 +214,26 @@ impl S3Front {
         let stream = stream.of_text(bytes_max);
         let checked = crate::digest::check_small_body(parts, SmallBody(stream));
         Ok(Body::http_body_unsync(checked))
+    }
+}
+
+/// What a request is aimed at.
+struct Aim {
+    level: route::Level,
+    query: Query,
+    /// In virtual-host style.
+    bucket: Option<String>,
+}
+
+impl Aim {
+    fn of(parts: &Parts, hosts: &Hosts) -> Self {
+        let host = parts.headers.get(http::header::HOST);
+        let bucket = route::bucket_in_host(host, &parts.uri, hosts);
+        Self {
+            level: route::level(parts.uri.path(), bucket.is_some()),
+            query: Query::parse(&parts.uri),
+            bucket,
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! Names and units of what the gateway measures.
 
-use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+use http::StatusCode;
+use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// Answered operations, by `op` and `status`.
@@ -20,10 +22,47 @@ pub fn describe() {
     describe_counter!(BYTES_OUT, Unit::Bytes, "Object bytes sent");
 }
 
-/// Counts one answer.
-pub fn answered(op: &'static str, status: http::StatusCode, took: Duration) {
-    counter!(REQUESTS, "op" => op, "status" => status.as_str().to_owned()).increment(1);
-    histogram!(DURATION, "op" => op).record(took.as_secs_f64());
+/// What is measured of one operation. The handles of the common case are looked up once, so the recorder must be
+/// installed before the first answer.
+#[derive(Debug)]
+pub struct OpMetrics {
+    op: &'static str,
+    handles: OnceLock<(Counter, Histogram)>,
+}
+
+impl OpMetrics {
+    /// Of the operation with S3's name `op`.
+    #[must_use]
+    pub const fn new(op: &'static str) -> Self {
+        Self {
+            op,
+            handles: OnceLock::new(),
+        }
+    }
+
+    /// S3's name.
+    #[must_use]
+    pub fn op(&self) -> &'static str {
+        self.op
+    }
+
+    /// Counts one answer.
+    pub fn answered(&self, status: StatusCode, took: Duration) {
+        let (successes, duration) = self.handles.get_or_init(|| {
+            let duration = histogram!(DURATION, "op" => self.op);
+            (self.answers(StatusCode::OK), duration)
+        });
+        if status == StatusCode::OK {
+            successes.increment(1);
+        } else {
+            self.answers(status).increment(1);
+        }
+        duration.record(took.as_secs_f64());
+    }
+
+    fn answers(&self, status: StatusCode) -> Counter {
+        counter!(REQUESTS, "op" => self.op, "status" => status.as_str().to_owned())
+    }
 }
 
 /// Counts payload received.

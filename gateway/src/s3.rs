@@ -4,14 +4,14 @@
 use crate::context::Context;
 use crate::error::{ApiError, ErrorDetails};
 use crate::http::restore;
-use crate::{digest, metrics, ops};
+use crate::metrics::OpMetrics;
+use crate::{digest, ops};
 use http::StatusCode;
 use s3s::dto::*;
 use s3s::{S3, S3Request, S3Response, S3Result};
 use std::future::Future;
 use std::sync::Arc;
-use tracing::field::Empty;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 /// The S3 operations over an index and a chunk store. Cheap to clone.
 #[derive(Clone)]
@@ -26,58 +26,36 @@ impl Gateway {
         Self { context }
     }
 
-    /// Runs one operation in a span of its own, and counts it. A success is counted as 200, also
+    /// Runs one operation, whose name it puts into the request's span, and counts it. A success is counted as 200, also
     /// where s3s makes it a 204 or 206.
     async fn observe<I, O, F>(
         &self,
-        op: &'static str,
+        measured: &'static OpMetrics,
         run: impl FnOnce(Arc<Context>, S3Request<I>) -> F + Send,
         mut request: S3Request<I>,
     ) -> S3Result<S3Response<O>>
     where
         F: Future<Output = Result<S3Response<O>, ApiError>> + Send,
     {
-        let span = tracing::info_span!(
-            "operation",
-            op,
-            bucket = Empty,
-            key = Empty,
-            bytes = Empty,
-            status = Empty
-        );
+        let span = Span::current();
+        span.record("op", measured.op());
         let started = self.context.clock.monotonic();
         restore(&mut request);
         let details = request.extensions.get::<ErrorDetails>().cloned();
         let answer = match digest::small_body_fault(&request.extensions) {
             Some(fault) => Err(fault.into()),
-            None => {
-                let work = run(Arc::clone(&self.context), request);
-                work.instrument(span.clone()).await
-            }
+            None => run(Arc::clone(&self.context), request).await,
         };
         let status = match &answer {
             Ok(_) => StatusCode::OK,
             Err(error) => error.status(),
         };
-        span.record("status", status.as_u16());
-        metrics::answered(
-            op,
-            status,
-            self.context.clock.monotonic().saturating_sub(started),
-        );
+        let took = self.context.clock.monotonic().saturating_sub(started);
+        measured.answered(status, took);
         if let (Err(error), Some(details)) = (&answer, details) {
             details.leave(error);
         }
         answer.map_err(|error| error.log(&span))
-    }
-}
-
-/// Records what an operation is about in its span.
-pub(crate) fn record_target(bucket: &str, key: Option<&str>) {
-    let span = Span::current();
-    span.record("bucket", bucket);
-    if let Some(key) = key {
-        span.record("key", key);
     }
 }
 
@@ -86,7 +64,8 @@ macro_rules! delegate {
         #[async_trait::async_trait]
         impl S3 for Gateway {
             $(async fn $method(&self, request: S3Request<$input>) -> S3Result<S3Response<$output>> {
-                self.observe($op, $run, request).await
+                static MEASURED: OpMetrics = OpMetrics::new($op);
+                self.observe(&MEASURED, $run, request).await
             })*
         }
 

@@ -78,7 +78,6 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
 
 async fn metrics(State(admin): State<Admin>) -> String {
     admin.cluster.record_metrics();
-    admin.metrics.run_upkeep();
     admin.metrics.render()
 }
 

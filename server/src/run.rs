@@ -43,6 +43,7 @@ use tracing::{info, warn};
 pub async fn run(config: Config) -> Result<()> {
     let metrics = telemetry::start(&config)?;
     gateway::metrics::describe();
+    let upkeep = telemetry::keep_up(metrics.clone());
     raise_open_files();
     let shutdown = CancellationToken::new();
     stop_on_signal(shutdown.clone())?;
@@ -86,6 +87,7 @@ pub async fn run(config: Config) -> Result<()> {
     admin_stop.cancel();
     admin_task.await??;
     storage.close().await;
+    upkeep.abort();
     info!("stopped");
     Ok(())
 }

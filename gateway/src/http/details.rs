@@ -1,9 +1,9 @@
 //! Elements that S3 puts into an error beside Code and Message, as far as the request alone tells them.
 
-use super::route::Query;
+use super::route::{self, Query};
 use crate::host::Hosts;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Uri, header};
 
 /// Conditions of a write, by the names that S3 gives them in errors. A write has one at the most; of a DELETE with
 /// several the first is told.
@@ -16,47 +16,48 @@ const CONDITIONS: [(&str, &str); 4] = [
 const LAST_MODIFIED: &str = "x-amz-if-match-last-modified-time";
 const SIZE: &str = "x-amz-if-match-size";
 
-/// What a request is about.
-#[derive(Debug, Clone, Default)]
+/// What a request is about. Only errors tell it, so only for them is it taken apart.
+#[derive(Debug, Clone)]
 pub(super) struct Details {
-    method: String,
-    bucket: Option<String>,
-    key: Option<String>,
-    version: Option<String>,
-    upload: Option<String>,
+    method: Method,
+    uri: Uri,
+    host: Option<HeaderValue>,
     condition: Option<&'static str>,
+    hosts: Hosts,
 }
 
 impl Details {
     pub(super) fn of(parts: &Parts, hosts: &Hosts) -> Self {
-        let query = Query::parse(&parts.uri);
-        let (bucket, key) = target(parts, hosts);
         Self {
-            method: parts.method.to_string(),
-            bucket,
-            key,
-            version: query.get("versionId").map(str::to_owned),
-            upload: query.get("uploadId").map(str::to_owned),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            host: parts.headers.get(header::HOST).cloned(),
             condition: condition(&parts.headers),
+            hosts: hosts.clone(),
         }
+    }
+
+    /// The path, encoded; without the query, which may hold a signature.
+    pub(super) fn path(&self) -> &str {
+        self.uri.path()
     }
 
     /// The elements of an error with this code. Where an operation names them itself, its own count.
     pub(super) fn elements(&self, code: &str) -> Vec<(&'static str, String)> {
+        let query = Query::parse(&self.uri);
+        let (bucket, key) = self.target();
+        let (version, upload) = (query.get("versionId"), query.get("uploadId"));
         let told: &[(&'static str, Option<&str>)] = match code {
             "BucketAlreadyExists"
             | "BucketAlreadyOwnedByYou"
             | "BucketNotEmpty"
             | "InvalidBucketName"
             | "NoSuchBucket"
-            | "NoSuchTagSet" => &[("BucketName", self.bucket.as_deref())],
-            "MethodNotAllowed" => &[("Method", Some(&self.method))],
-            "NoSuchKey" => &[("Key", self.key.as_deref())],
-            "NoSuchUpload" => &[("UploadId", self.upload.as_deref())],
-            "NoSuchVersion" => &[
-                ("Key", self.key.as_deref()),
-                ("VersionId", self.version.as_deref()),
-            ],
+            | "NoSuchTagSet" => &[("BucketName", bucket.as_deref())],
+            "MethodNotAllowed" => &[("Method", Some(self.method.as_str()))],
+            "NoSuchKey" => &[("Key", key.as_deref())],
+            "NoSuchUpload" => &[("UploadId", upload)],
+            "NoSuchVersion" => &[("Key", key.as_deref()), ("VersionId", version)],
             "PreconditionFailed" => &[("Condition", self.condition)],
             _ => &[],
         };
@@ -64,18 +65,19 @@ impl Details {
             .filter_map(|(name, text)| Some((*name, (*text)?.to_owned())))
             .collect()
     }
-}
 
-/// The bucket and the key, decoded.
-fn target(parts: &Parts, hosts: &Hosts) -> (Option<String>, Option<String>) {
-    let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let path = decoded(parts.uri.path());
-    let path = path.strip_prefix('/').unwrap_or(&path);
-    if let Some(bucket) = super::route::bucket_in_host(parts, hosts) {
-        return (Some(bucket), some(path));
+    /// The bucket and the key, decoded.
+    fn target(&self) -> (Option<String>, Option<String>) {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let path = decoded(self.uri.path());
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        let bucket = route::bucket_in_host(self.host.as_ref(), &self.uri, &self.hosts);
+        if let Some(bucket) = bucket {
+            return (Some(bucket), some(path));
+        }
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        (some(bucket), some(key))
     }
-    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-    (some(bucket), some(key))
 }
 
 /// A path is decoded as a form is, but that `+`, `&` and `=` are themselves.

@@ -54,7 +54,8 @@ impl S3Route for Relay {
 
     async fn call(&self, mut request: S3Request<Body>) -> S3Result<S3Response<Body>> {
         let _lease = self.lease(&request.extensions).await?;
-        let query = Query::parse(&request.uri);
+        let query = request.extensions.get::<Query>().cloned();
+        let query = query.unwrap_or_else(|| Query::parse(&request.uri));
         let attributes = query.get("attributes").is_some();
         hoisted::lower(&query, &mut request.headers)?;
         let copies = request.headers.contains_key(COPY_SOURCE);
@@ -208,18 +209,23 @@ const HEADERS_OF_WRITES: [HeaderName; 6] = [
 
 /// The headers without the signature, and without what operations read themselves.
 fn parsed_headers(sent: &HeaderMap, method: &Method) -> HeaderMap {
-    let mut headers = sent.clone();
-    headers.remove(header::AUTHORIZATION);
-    if is_read(method) {
-        for name in HEADERS_OF_READS {
-            headers.remove(name);
-        }
+    let reads = is_read(method);
+    let is_parsed = |name: &HeaderName| {
+        let own = if reads {
+            HEADERS_OF_READS.contains(name)
+        } else {
+            HEADERS_OF_WRITES.contains(name) || KEPT.contains(name)
+        };
+        !own && *name != header::AUTHORIZATION
+    };
+    let mut headers = HeaderMap::with_capacity(sent.len() + 1);
+    for (name, value) in sent.iter().filter(|(name, _)| is_parsed(name)) {
+        headers.append(name, value.clone());
+    }
+    if reads {
         // s3s insists on it, in a form of its own.
         headers.insert(OBJECT_ATTRIBUTES, HeaderValue::from_static("ETag"));
     } else {
-        for name in HEADERS_OF_WRITES.into_iter().chain(KEPT) {
-            headers.remove(name);
-        }
         join_metadata(&mut headers);
     }
     headers

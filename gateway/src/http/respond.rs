@@ -1,7 +1,7 @@
 //! Completes answers: ids, the XML body of errors, and what the connection needs to know.
 
 use super::details::Details;
-use super::route::{self, Level};
+use super::route::Level;
 use super::{FrontConfig, Refusal, RequestId};
 use crate::body::WireState;
 use crate::xml::{XmlBody, escape_controls};
@@ -24,8 +24,6 @@ const BUCKET_REGION: HeaderName = HeaderName::from_static("x-amz-bucket-region")
 pub(super) struct Asked {
     pub(super) id: RequestId,
     pub(super) method: Method,
-    /// The path without the query, which may hold a signature.
-    pub(super) path: String,
     version: Version,
     /// The region, when this is a HeadBucket: older clients learn it from whatever the answer is.
     region: Option<HeaderValue>,
@@ -36,16 +34,14 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    pub(super) fn new(id: RequestId, parts: &Parts, config: &FrontConfig) -> Self {
-        let (method, path) = (parts.method.clone(), parts.uri.path().to_owned());
+    pub(super) fn new(id: RequestId, parts: &Parts, level: Level, config: &FrontConfig) -> Self {
+        let method = parts.method.clone();
         let is = |name, value| parts.headers.get(name).is_some_and(|own| own == value);
-        let heads_bucket =
-            method == Method::HEAD && route::level(parts, &config.hosts) == Level::Bucket;
+        let heads_bucket = method == Method::HEAD && level == Level::Bucket;
         let region = heads_bucket.then(|| HeaderValue::from_str(&config.regions.own).ok());
         Self {
             id,
             method,
-            path,
             version: parts.version,
             region: region.flatten(),
             details: Details::of(parts, &config.hosts),
@@ -238,7 +234,7 @@ fn error_xml(asked: &Asked, mut elements: String, details: &[(&'static str, Stri
     let code = between(&elements, "<Code>", "</Code>").unwrap_or_default();
     let told = asked.details.elements(code);
     let ids = [
-        ("Resource", asked.path.clone()),
+        ("Resource", asked.details.path().to_owned()),
         ("RequestId", asked.id.to_string()),
         ("HostId", asked.id.host_id()),
     ];

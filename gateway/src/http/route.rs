@@ -5,16 +5,20 @@
 
 use super::{Refusal, hoisted};
 use crate::host::Hosts;
-use http::Method;
 use http::request::Parts;
+use http::{HeaderValue, Method, Uri};
+use std::borrow::Cow;
+use std::sync::Arc;
 
-/// The decoded query parameters, in order.
-pub(crate) struct Query(Vec<(String, String)>);
+/// The decoded query parameters, in order. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct Query(Arc<[(String, String)]>);
 
 impl Query {
     pub(crate) fn parse(uri: &http::Uri) -> Self {
         let query = uri.query().unwrap_or_default().as_bytes();
-        Self(form_urlencoded::parse(query).into_owned().collect())
+        let pairs: Vec<_> = form_urlencoded::parse(query).into_owned().collect();
+        Self(pairs.into())
     }
 
     /// The first value of this parameter.
@@ -51,10 +55,13 @@ pub(super) enum Level {
     Object,
 }
 
-/// What the path names, by the rules of s3s: it decodes the path before it looks for slashes.
-pub(super) fn level(parts: &Parts, hosts: &Hosts) -> Level {
-    let in_host = bucket_in_host(parts, hosts).is_some();
-    let path = parts.uri.path().replace("%2F", "/").replace("%2f", "/");
+/// What a path names, by the rules of s3s: it decodes the path before it looks for slashes. `in_host`: the host
+/// names the bucket.
+pub(super) fn level(path: &str, in_host: bool) -> Level {
+    let mut path = Cow::Borrowed(path);
+    if path.contains('%') {
+        path = Cow::Owned(path.replace("%2F", "/").replace("%2f", "/"));
+    }
     let path = path.strip_prefix('/').unwrap_or(&path);
     if in_host {
         return if path.is_empty() {
@@ -71,12 +78,13 @@ pub(super) fn level(parts: &Parts, hosts: &Hosts) -> Level {
 }
 
 /// The bucket of a request in virtual-host style.
-pub(super) fn bucket_in_host(parts: &Parts, hosts: &Hosts) -> Option<String> {
-    let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-    let header = parts
-        .headers
-        .get(http::header::HOST)
-        .and_then(|host| host.to_str().ok());
+pub(super) fn bucket_in_host(
+    host: Option<&HeaderValue>,
+    uri: &Uri,
+    hosts: &Hosts,
+) -> Option<String> {
+    let authority = uri.authority().map(http::uri::Authority::as_str);
+    let header = host.and_then(|host| host.to_str().ok());
     hosts.target(header.or(authority)?).bucket
 }
 
@@ -128,7 +136,7 @@ pub(super) fn refuse_unknown(method: &Method, level: Level, query: &Query) -> Re
         return Ok(());
     };
     let writes = *method != Method::GET;
-    for (name, value) in &query.0 {
+    for (name, value) in query.0.iter() {
         let name = name.as_str();
         let known = SUB_RESOURCES.contains(&name);
         // Parameters of the signature, and headers beside them, are none of the resource.

@@ -18,9 +18,7 @@ pub async fn run(
 ) -> OpResult<AbortMultipartUploadOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     if input.if_match_initiated_time.is_some() {
         return Err(ApiError::not_implemented(format_args!(
             "a condition on the time of initiation"

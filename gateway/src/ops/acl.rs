@@ -36,9 +36,7 @@ pub async fn of_object(
 ) -> OpResult<GetObjectAclOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     exists(&context, &owned, &input.key, input.version_id.as_deref()).await?;
     Ok(S3Response::new(GetObjectAclOutput {
         grants: Some(full_control(&owned.signer)),
@@ -76,9 +74,7 @@ pub async fn put_of_object(
 ) -> OpResult<PutObjectAclOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     exists(&context, &owned, &input.key, input.version_id.as_deref()).await?;
     unsupported::check(&request.headers)?;
     let canned = input.acl.as_ref().map(ObjectCannedACL::as_str);

@@ -41,9 +41,7 @@ pub async fn run(
 ) -> OpResult<CompleteMultipartUploadOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     unsupported::check(&request.headers)?;
     let condition = precondition::of_write(&request.headers)?;
     let complete = Complete {

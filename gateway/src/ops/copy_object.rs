@@ -53,9 +53,7 @@ pub async fn run(
 ) -> OpResult<CopyObjectOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let destination = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let destination = context.owned(&request, &input.bucket, expected).await?;
     unsupported::check(&request.headers)?;
     let checksum = checksum_algorithm(&request.headers)?;
     let conditions = ReadConditions::of_source(&request.headers, context.clock.now_ms());

@@ -30,7 +30,6 @@ pub async fn run(
     request: S3Request<CreateBucketInput>,
 ) -> OpResult<CreateBucketOutput> {
     let input = &request.input;
-    crate::s3::record_target(&input.bucket, None);
     let signer = context.signer(&request)?;
     if unsupported::asks_for_acl(&request.headers) {
         let message =

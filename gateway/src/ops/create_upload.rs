@@ -23,9 +23,7 @@ pub async fn run(
 ) -> OpResult<CreateMultipartUploadOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     unsupported::check(&request.headers)?;
     unsupported::check_unconditional(&request.headers)?;
     let checksum = checksum_asked(

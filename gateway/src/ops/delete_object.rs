@@ -24,9 +24,7 @@ pub async fn run(
 ) -> OpResult<DeleteObjectOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     let target = version::parse(input.version_id.as_deref())?;
     let etag = match precondition::of_write(&request.headers)? {
         WriteCondition::IfMatch(etag) => Some(etag),

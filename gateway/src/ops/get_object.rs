@@ -25,15 +25,11 @@ pub async fn run(
 ) -> OpResult<GetObjectOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     unsupported::check(&request.headers)?;
     let asked = Asked::read(&request.uri, &request.headers, context.clock.now_ms())?;
     for _ in 0..ATTEMPTS {
         let selected = asked.select(&context, &owned.bucket, &input.key).await?;
-        let sent = selected.sent();
-        tracing::Span::current().record("bytes", sent.end - sent.start);
         let headers = asked.headers(&owned.bucket, &selected);
         let record = &selected.found.record;
         let mut output = GetObjectOutput {

@@ -30,9 +30,7 @@ pub async fn run(
 ) -> OpResult<GetObjectAttributesOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     unsupported::check(&request.headers)?;
     let asked = asked(&request.headers)?;
     let version = version::parse(input.version_id.as_deref())?;

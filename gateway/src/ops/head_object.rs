@@ -17,9 +17,7 @@ pub async fn run(
 ) -> OpResult<HeadObjectOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     unsupported::check(&request.headers)?;
     let asked = Asked::read(&request.uri, &request.headers, context.clock.now_ms())?;
     let selected = asked.select(&context, &owned.bucket, &input.key).await?;

@@ -25,9 +25,7 @@ pub async fn run(
 ) -> OpResult<ListPartsOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     let upload = UploadId::parse(&input.upload_id).ok_or_else(error::no_such_upload)?;
     let limit = page_limit(input.max_parts, "max-parts")?;
     let after = marker(input.part_number_marker)?;

@@ -24,9 +24,7 @@ pub async fn get(
 ) -> OpResult<GetObjectTaggingOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     let target = version::parse(input.version_id.as_deref())?;
     let found = found::find(&context, &owned.bucket, &input.key, target).await?;
     Ok(S3Response::new(GetObjectTaggingOutput {
@@ -45,9 +43,7 @@ pub async fn put(
 ) -> OpResult<PutObjectTaggingOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     require_checksum(&request.headers)?;
     let target = version::parse(input.version_id.as_deref())?;
     let key = request.input.key;
@@ -68,9 +64,7 @@ pub async fn delete(
 ) -> OpResult<DeleteObjectTaggingOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     let target = version::parse(input.version_id.as_deref())?;
     let version = set(&context, &owned, (&input.key, target), BTreeMap::new()).await?;
     Ok(S3Response::new(DeleteObjectTaggingOutput {

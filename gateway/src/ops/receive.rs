@@ -140,7 +140,6 @@ impl<S: Source> Upload<S> {
         } else {
             self.write_to_disks(context, bucket, hasher).await?
         };
-        tracing::Span::current().record("bytes", self.length);
         Ok(Received {
             stored,
             digests,

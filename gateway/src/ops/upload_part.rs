@@ -21,9 +21,7 @@ pub async fn run(
 ) -> OpResult<UploadPartOutput> {
     let input = &request.input;
     let expected = input.expected_bucket_owner.as_deref();
-    let owned = context
-        .owned_key(&request, &input.bucket, &input.key, expected)
-        .await?;
+    let owned = context.owned(&request, &input.bucket, expected).await?;
     unsupported::check(&request.headers)?;
     unsupported::check_unconditional(&request.headers)?;
     let part = Part::find(

@@ -196,7 +196,7 @@ impl Config {
             let reason = "must be longer than `read_deadline`, or a running GET loses its data";
             return Err(place.error("reclaim_grace", reason));
         }
-        if let Err(error) = self.log.parse::<tracing_subscriber::EnvFilter>() {
+        if let Err(error) = self.log.parse::<tracing_subscriber::filter::Targets>() {
             return Err(place.error("log", error.to_string()));
         }
         if self.write_deadline < DEADLINE_MIN {
