@@ -4,8 +4,7 @@
 use crate::ids::{ChunkClusterId, DiskId, InstallationId, NodeId, RegionId, ZoneId};
 use crate::profile::{Domain, ErasureProfile};
 use crate::record;
-use crate::wire::{DecodeError, Field};
-use bytes::Bytes;
+use crate::wire::{DecodeError, Field, Input};
 
 /// What a disk may be used for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -44,8 +43,8 @@ impl Field for DiskState {
             Self::Removed => 3,
         });
     }
-    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
-        match bytes.as_ref() {
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
+        match &*bytes {
             [0] => Ok(Self::Up),
             [1] => Ok(Self::ReadOnly),
             [2] => Ok(Self::Down),

@@ -7,8 +7,7 @@ use crate::cluster_map::{ClusterMap, DiskState};
 use crate::ids::{ChunkClusterId, DiskId, PgId};
 use crate::profile::{Domain, ErasureProfile};
 use crate::record;
-use crate::wire::{DecodeError, Field};
-use bytes::Bytes;
+use crate::wire::{DecodeError, Field, Input};
 use std::collections::BTreeMap;
 
 /// Shard replicas of placement groups that a disk holds, about; enough that the loss of a disk is
@@ -36,8 +35,8 @@ impl Field for PgClass {
             Self::Fallback => 2,
         });
     }
-    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
-        match bytes.as_ref() {
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
+        match &*bytes {
             [0] => Ok(Self::Striped),
             [1] => Ok(Self::Small),
             [2] => Ok(Self::Fallback),

@@ -1,7 +1,6 @@
 //! Erasure profiles: how many data and parity shards, and what that survives.
 
-use crate::wire::{DecodeError, Field};
-use bytes::Bytes;
+use crate::wire::{DecodeError, Field, Input};
 use std::fmt;
 
 /// What a profile promises to survive the loss of, one at a time.
@@ -109,7 +108,7 @@ impl Field for ErasureProfile {
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.to_bytes());
     }
-    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
         let [data, parity] = <[u8; 2]>::take(bytes)?;
         Self::new(data, parity).ok_or(DecodeError::BadValue {
             what: "erasure profile",
@@ -128,8 +127,8 @@ impl Field for Domain {
             Self::Zone => 2,
         });
     }
-    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
-        match bytes.as_ref() {
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
+        match &*bytes {
             [0] => Ok(Self::Disk),
             [1] => Ok(Self::Node),
             [2] => Ok(Self::Zone),

@@ -6,6 +6,10 @@
 //! Records are declared with [`record!`](crate::record), which writes the struct and both directions.
 //! A tag, once used, is never given another meaning.
 
+mod input;
+
+pub use input::{Fields, Input};
+
 use bytes::Bytes;
 use std::collections::BTreeMap;
 
@@ -40,7 +44,7 @@ pub trait Field: Sized {
     ///
     /// # Errors
     /// [`DecodeError`] when `bytes` are not what `put` writes.
-    fn take(bytes: Bytes) -> Result<Self, DecodeError>;
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError>;
     /// True for the value that a missing field stands for.
     fn is_default(&self) -> bool;
 }
@@ -54,75 +58,34 @@ pub fn put_number(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// Reads a LEB128 number from the front of `bytes`.
-///
-/// # Errors
-/// When `bytes` end inside the number, or it has more than 64 bits.
-pub fn take_number(bytes: &mut Bytes) -> Result<u64, DecodeError> {
-    let mut number = 0_u64;
-    for (index, byte) in bytes.iter().copied().enumerate().take(10) {
-        if index == 9 && byte > 1 {
-            return Err(DecodeError::NumberTooLarge);
-        }
-        number |= u64::from(byte & 0x7f) << (7 * index);
-        if byte < 0x80 {
-            let _ = bytes.split_to(index + 1);
-            return Ok(number);
-        }
-    }
-    Err(if bytes.len() < 10 {
-        DecodeError::Truncated
-    } else {
-        DecodeError::NumberTooLarge
-    })
-}
-
 /// Appends `bytes` with their length in front.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
 }
 
-/// Reads bytes with their length in front, from the front of `bytes`.
-///
-/// # Errors
-/// When fewer bytes follow than the length says.
-pub fn take_bytes(bytes: &mut Bytes) -> Result<Bytes, DecodeError> {
-    let length = usize::try_from(take_number(bytes)?).map_err(|_| DecodeError::NumberTooLarge)?;
-    if length > bytes.len() {
-        return Err(DecodeError::Truncated);
+/// Appends what `put` appends, with its length in front.
+pub fn put_sized(out: &mut Vec<u8>, put: impl FnOnce(&mut Vec<u8>)) {
+    let at = out.len();
+    // Nearly every length is one byte long. A longer one moves the bytes that were written.
+    out.push(0);
+    put(out);
+    let length = out.len() - at - 1;
+    if let Ok(length @ ..0x80) = u8::try_from(length) {
+        out[at] = length;
+        return;
     }
-    Ok(bytes.split_to(length))
+    let mut number = Vec::with_capacity(10);
+    put_number(&mut number, length as u64);
+    out.splice(at..=at, number);
 }
 
 /// Appends `value` as field `tag`, unless it is the default.
 pub fn put_field<T: Field>(out: &mut Vec<u8>, tag: u32, value: &T) {
     if !value.is_default() {
-        let mut body = Vec::new();
-        value.put(&mut body);
         put_number(out, u64::from(tag));
-        put_bytes(out, &body);
+        put_sized(out, |out| value.put(out));
     }
-}
-
-/// Splits a record into its fields, checking that tags rise.
-///
-/// # Errors
-/// [`DecodeError`] when `bytes` are not a run of fields.
-pub fn split_fields(mut bytes: Bytes) -> Result<UnknownFields, DecodeError> {
-    let mut fields = UnknownFields::new();
-    while !bytes.is_empty() {
-        let tag =
-            u32::try_from(take_number(&mut bytes)?).map_err(|_| DecodeError::NumberTooLarge)?;
-        if fields
-            .last_key_value()
-            .is_some_and(|(last, _)| *last >= tag)
-        {
-            return Err(DecodeError::FieldOrder(tag));
-        }
-        fields.insert(tag, take_bytes(&mut bytes)?);
-    }
-    Ok(fields)
 }
 
 /// Declares a record: a struct whose fields carry tags, with `encode`, `decode` and `Field`.
@@ -160,7 +123,7 @@ macro_rules! record {
             /// # Errors
             /// When `bytes` are not what `encode` writes.
             pub fn decode(bytes: bytes::Bytes) -> Result<Self, $crate::wire::DecodeError> {
-                <Self as $crate::wire::Field>::take(bytes)
+                <Self as $crate::wire::Field>::take($crate::wire::Input::of(&bytes))
             }
         }
 
@@ -180,15 +143,19 @@ macro_rules! record {
                 }
             }
 
-            fn take(bytes: bytes::Bytes) -> Result<Self, $crate::wire::DecodeError> {
-                let mut fields = $crate::wire::split_fields(bytes)?;
-                Ok(Self {
-                    $($field: match fields.remove(&$tag) {
-                        Some(body) => $crate::wire::Field::take(body)?,
-                        None => Default::default(),
-                    },)*
-                    unknown: fields,
-                })
+            fn take(
+                bytes: $crate::wire::Input<'_>,
+            ) -> Result<Self, $crate::wire::DecodeError> {
+                let mut record = Self::default();
+                for field in bytes.fields() {
+                    match field? {
+                        $(($tag, body) => record.$field = $crate::wire::Field::take(body)?,)*
+                        (tag, body) => {
+                            record.unknown.insert(tag, body.to_bytes());
+                        }
+                    }
+                }
+                Ok(record)
             }
 
             fn is_default(&self) -> bool {
@@ -204,8 +171,8 @@ macro_rules! number_field {
             fn put(&self, out: &mut Vec<u8>) {
                 put_number(out, u64::from(*self));
             }
-            fn take(mut bytes: Bytes) -> Result<Self, DecodeError> {
-                let number = take_number(&mut bytes)?;
+            fn take(mut bytes: Input<'_>) -> Result<Self, DecodeError> {
+                let number = bytes.take_number()?;
                 if !bytes.is_empty() {
                     return Err(DecodeError::BadValue { what: "number" });
                 }
@@ -223,8 +190,8 @@ impl Field for bool {
     fn put(&self, out: &mut Vec<u8>) {
         out.push(u8::from(*self));
     }
-    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
-        match bytes.as_ref() {
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
+        match &*bytes {
             [0] => Ok(false),
             [1] => Ok(true),
             _ => Err(DecodeError::BadValue { what: "flag" }),
@@ -239,8 +206,8 @@ impl Field for Bytes {
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self);
     }
-    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
-        Ok(bytes)
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
+        Ok(bytes.to_bytes())
     }
     fn is_default(&self) -> bool {
         self.is_empty()
@@ -251,8 +218,8 @@ impl Field for String {
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self.as_bytes());
     }
-    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
-        String::from_utf8(bytes.into()).map_err(|_| DecodeError::BadValue { what: "text" })
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
+        bytes.to_text().map(str::to_owned)
     }
     fn is_default(&self) -> bool {
         self.is_empty()
@@ -263,8 +230,8 @@ impl<const N: usize> Field for [u8; N] {
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(self);
     }
-    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
-        Self::try_from(bytes.as_ref()).map_err(|_| DecodeError::BadValue {
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
+        Self::try_from(&*bytes).map_err(|_| DecodeError::BadValue {
             what: "fixed bytes",
         })
     }
@@ -280,7 +247,7 @@ impl<T: Field> Field for Option<T> {
             value.put(out);
         }
     }
-    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
         T::take(bytes).map(Some)
     }
     fn is_default(&self) -> bool {
@@ -291,15 +258,13 @@ impl<T: Field> Field for Option<T> {
 impl<T: Field> Field for Vec<T> {
     fn put(&self, out: &mut Vec<u8>) {
         for item in self {
-            let mut body = Vec::new();
-            item.put(&mut body);
-            put_bytes(out, &body);
+            put_sized(out, |out| item.put(out));
         }
     }
-    fn take(mut bytes: Bytes) -> Result<Self, DecodeError> {
+    fn take(mut bytes: Input<'_>) -> Result<Self, DecodeError> {
         let mut items = Self::new();
         while !bytes.is_empty() {
-            items.push(T::take(take_bytes(&mut bytes)?)?);
+            items.push(T::take(bytes.take_bytes()?)?);
         }
         Ok(items)
     }
@@ -311,17 +276,15 @@ impl<T: Field> Field for Vec<T> {
 impl<T: Field> Field for BTreeMap<String, T> {
     fn put(&self, out: &mut Vec<u8>) {
         for (name, value) in self {
-            let mut body = Vec::new();
-            value.put(&mut body);
             put_bytes(out, name.as_bytes());
-            put_bytes(out, &body);
+            put_sized(out, |out| value.put(out));
         }
     }
-    fn take(mut bytes: Bytes) -> Result<Self, DecodeError> {
+    fn take(mut bytes: Input<'_>) -> Result<Self, DecodeError> {
         let mut map = Self::new();
         while !bytes.is_empty() {
-            let name = String::take(take_bytes(&mut bytes)?)?;
-            map.insert(name, T::take(take_bytes(&mut bytes)?)?);
+            let name = String::take(bytes.take_bytes()?)?;
+            map.insert(name, T::take(bytes.take_bytes()?)?);
         }
         Ok(map)
     }
@@ -336,7 +299,7 @@ macro_rules! number_id_field {
             fn put(&self, out: &mut Vec<u8>) {
                 self.0.put(out);
             }
-            fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+            fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
                 Field::take(bytes).map(Self)
             }
             fn is_default(&self) -> bool {
@@ -361,7 +324,7 @@ macro_rules! wide_id_field {
             fn put(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_bytes());
             }
-            fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+            fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
                 <[u8; 16]>::take(bytes).map(Self::from_bytes)
             }
             fn is_default(&self) -> bool {
@@ -384,7 +347,7 @@ impl Field for crate::order::Order {
     fn put(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&self.to_bytes());
     }
-    fn take(bytes: Bytes) -> Result<Self, DecodeError> {
+    fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
         <[u8; Self::LEN]>::take(bytes).map(Self::from_bytes)
     }
     fn is_default(&self) -> bool {

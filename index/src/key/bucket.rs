@@ -1,9 +1,8 @@
 //! What is known of a bucket: its name in the root, its state in its own partition.
 
-use bytes::Bytes;
 use std::collections::BTreeMap;
 use types::record;
-use types::wire::{DecodeError, Field};
+use types::wire::{DecodeError, Field, Input};
 use types::{BucketId, PartitionId, RegionId};
 
 /// Declares a fieldless enum that is kept as one byte; the first case is the default.
@@ -28,8 +27,8 @@ macro_rules! ordinal {
                     $(Self::$case => $byte,)*
                 });
             }
-            fn take(bytes: Bytes) -> Result<Self, DecodeError> {
-                match bytes.as_ref() {
+            fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
+                match &*bytes {
                     [0] => Ok(Self::$first),
                     $([$byte] => Ok(Self::$case),)*
                     _ => Err(DecodeError::BadValue { what: $what }),

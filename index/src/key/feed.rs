@@ -1,9 +1,8 @@
 //! What the feed (`f/`) tells of a commit: enough to replicate, notify, meter and keep an inventory.
 
 use super::bucket::ordinal;
-use bytes::Bytes;
 use types::record;
-use types::wire::{DecodeError, Field};
+use types::wire::{DecodeError, Field, Input};
 use types::{BucketId, Order, UploadId, VersionId};
 
 ordinal! {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use std::fmt::Debug;
-use types::wire::{Field, put_field};
+use types::wire::{Field, Input, put_field};
 
 /// A tag that no record has.
 const LATER_TAG: u32 = 1000;
@@ -18,15 +18,18 @@ pub fn check<T: Field + PartialEq + Debug>(record: &T, golden: &str) {
         golden,
         "persisted bytes changed"
     );
-    assert_eq!(T::take(Bytes::from(bytes.clone())).as_ref(), Ok(record));
+    assert_eq!(
+        T::take(Input::of(&bytes.clone().into())).as_ref(),
+        Ok(record)
+    );
     put_field(&mut bytes, LATER_TAG, &7_u64);
-    let later = T::take(Bytes::from(bytes.clone())).unwrap();
+    let later = T::take(Input::of(&bytes.clone().into())).unwrap();
     assert_ne!(&later, record);
     let mut rewritten = Vec::new();
     later.put(&mut rewritten);
     assert_eq!(rewritten, bytes, "a later binary's field was lost");
     for end in 0..bytes.len() {
         // Damaged bytes are an error or another record, never a panic.
-        let _ = T::take(Bytes::copy_from_slice(&bytes[..end]));
+        let _ = T::take(Input::of(&Bytes::copy_from_slice(&bytes[..end])));
     }
 }

@@ -4,7 +4,7 @@ use super::bucket::ordinal;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use types::record;
-use types::wire::{DecodeError, Field};
+use types::wire::{DecodeError, Field, Input};
 use types::{ChunkClusterId, Manifest, Order, RegionId, VersionId};
 
 ordinal! {

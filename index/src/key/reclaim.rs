@@ -4,7 +4,7 @@
 use super::bucket::ordinal;
 use bytes::Bytes;
 use types::record;
-use types::wire::{DecodeError, Field};
+use types::wire::{DecodeError, Field, Input};
 use types::{BucketId, Manifest, ManifestId, UploadId};
 
 ordinal! {

@@ -9,7 +9,7 @@ use crate::store::{
 };
 use bytes::Bytes;
 use types::OpId;
-use types::wire::Field;
+use types::wire::{Field, Input};
 
 /// A record and the seq of the commit that wrote it.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub(crate) struct Loaded<T> {
 
 /// Reads the value found under `key` as a record.
 pub(crate) fn decode<T: Field>(key: &[u8], value: Bytes) -> Result<T, StoreError> {
-    T::take(value).map_err(|error| corrupt(key, error.to_string()))
+    T::take(Input::of(&value)).map_err(|error| corrupt(key, error.to_string()))
 }
 
 /// What a record that cannot be right is reported as.

@@ -101,9 +101,19 @@ proptest! {
     fn numbers_round_trip(number: u64) {
         let mut out = Vec::new();
         put_number(&mut out, number);
-        let mut bytes = Bytes::from(out);
-        prop_assert_eq!(take_number(&mut bytes), Ok(number));
-        prop_assert!(bytes.is_empty());
+        let bytes = Bytes::from(out);
+        let mut input = Input::of(&bytes);
+        prop_assert_eq!(input.take_number(), Ok(number));
+        prop_assert!(input.is_empty());
+    }
+
+    #[test]
+    fn lengths_of_any_size_stand_before_what_they_count(length in 0_usize..40_000, before in 0_usize..9) {
+        let (mut sized, body) = (vec![1; before], vec![7; length]);
+        let mut plain = sized.clone();
+        put_sized(&mut sized, |out| out.extend_from_slice(&body));
+        put_bytes(&mut plain, &body);
+        prop_assert_eq!(sized, plain);
     }
 
     #[test]

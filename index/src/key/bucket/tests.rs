@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::key::golden;
+use bytes::Bytes;
 
 #[test]
 fn records_have_their_golden_bytes() {
@@ -49,10 +50,12 @@ fn records_have_their_golden_bytes() {
 
 #[test]
 fn ordinals_are_stable() {
-    let byte = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
-    assert_eq!(Versioning::take(byte(&[1])), Ok(Versioning::Enabled));
-    assert_eq!(NamePhase::take(byte(&[1])), Ok(NamePhase::Active));
+    fn read<T: Field>(bytes: &'static [u8]) -> Result<T, DecodeError> {
+        T::take(Input::of(&Bytes::from_static(bytes)))
+    }
+    assert_eq!(read(&[1]), Ok(Versioning::Enabled));
+    assert_eq!(read(&[1]), Ok(NamePhase::Active));
     for bad in [&[][..], &[3], &[0, 0]] {
-        assert!(Versioning::take(byte(bad)).is_err());
+        assert!(read::<Versioning>(bad).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::key::golden;
+use bytes::Bytes;
 use types::RegionId;
 
 #[test]
@@ -60,10 +61,13 @@ fn kinds_keep_their_bytes() {
         EventKind::TagsChanged,
     ];
     for (byte, kind) in (0_u8..).zip(kinds) {
-        assert_eq!(EventKind::take(Bytes::from(vec![byte])), Ok(kind));
+        assert_eq!(
+            EventKind::take(Input::of(&Bytes::from(vec![byte]))),
+            Ok(kind)
+        );
         let mut bytes = Vec::new();
         kind.put(&mut bytes);
         assert_eq!(bytes, [byte]);
     }
-    assert!(EventKind::take(Bytes::from_static(&[12])).is_err());
+    assert!(EventKind::take(Input::of(&Bytes::from_static(&[12]))).is_err());
 }
