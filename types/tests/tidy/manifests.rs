@@ -6,9 +6,10 @@ use toml::{Table, Value};
 /// Our crates, and which of our crates each may use. Nothing else is allowed.
 const DIRECTION: &[(&str, &str)] = &[
     ("types", ""),
+    ("md5-lanes", "types"),
     ("index", "types"),
     ("chunkstore", "types"),
-    ("gateway", "types index chunkstore"),
+    ("gateway", "types md5-lanes index chunkstore"),
     ("scheduler", "types index chunkstore"),
     (
         "server",
@@ -34,6 +35,16 @@ const NOT_IN_TYPES: &str = "tokio rustix http hyper axum s3s";
 
 /// Crates that are not members of the workspace, so that they cannot take versions or lints from it.
 const OWN_WORKSPACE: &[&str] = &["fuzz", "sim"];
+
+/// The crate that may use `unsafe`, which the workspace forbids, and so has lints of its own.
+const UNSAFE_CRATE: &str = "md5-lanes";
+/// What it must deny instead, by the tool of the lint.
+const UNSAFE_DENIED: &[(&str, &str)] = &[
+    ("rust", "unsafe_op_in_unsafe_fn"),
+    ("rust", "missing_docs"),
+    ("clippy", "undocumented_unsafe_blocks"),
+    ("clippy", "multiple_unsafe_ops_per_block"),
+];
 
 /// All rules of this file, over every `<crate>/Cargo.toml`.
 pub fn check(files: &[File]) -> Vec<Finding> {
@@ -79,17 +90,31 @@ fn check_one(file: &File, folder: &str) -> Vec<Finding> {
             findings.push(file.finding(line, message));
         }
     }
-    let takes_lints = manifest
-        .get("lints")
-        .and_then(|lints| lints.get("workspace"))
-        == Some(&Value::Boolean(true));
-    if is_member && !takes_lints {
-        findings.push(file.finding(
-            1,
-            "does not take the workspace's lints: add [lints] workspace = true",
-        ));
+    if is_member {
+        findings.extend(lints(file, folder, &manifest));
     }
     findings
+}
+
+/// Whether a crate has the workspace's lints; the one that may use `unsafe` has others.
+fn lints(file: &File, folder: &str, manifest: &Table) -> Vec<Finding> {
+    let lints = manifest.get("lints");
+    let lint = |tool: &str, name: &str| lints?.get(tool)?.get(name)?.as_str();
+    if folder == UNSAFE_CRATE {
+        return UNSAFE_DENIED
+            .iter()
+            .filter(|(tool, name)| lint(tool, name) != Some("deny"))
+            .map(|(tool, name)| {
+                let message = format!("may use unsafe: add `{name} = \"deny\"` to [lints.{tool}]");
+                file.finding(1, message)
+            })
+            .collect();
+    }
+    if lints.and_then(|lints| lints.get("workspace")) == Some(&Value::Boolean(true)) {
+        return Vec::new();
+    }
+    let message = "does not take the workspace's lints: add [lints] workspace = true";
+    vec![file.finding(1, message)]
 }
 
 struct Dependency {

@@ -221,6 +221,12 @@ fn other_faults_of_a_manifest_are_found() {
         "[package]\nname = \"types\"\n",
     )]);
     assert_finds(&found, "types/Cargo.toml:1:", "lints");
+    let found = findings(vec![file(
+        "md5-lanes/Cargo.toml",
+        "[lints.rust]\nunsafe_op_in_unsafe_fn = \"deny\"\nmissing_docs = \"deny\"\n\
+         [lints.clippy]\nundocumented_unsafe_blocks = \"deny\"\n",
+    )]);
+    assert_finds(&found, "md5-lanes/Cargo.toml:1:", "multiple_unsafe_ops");
     let found = findings(vec![file("types/Cargo.toml", "[package\n")]);
     assert_finds(&found, "types/Cargo.toml:1:", "TOML");
 }
