@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::cmd::bench::Bench;
 use crate::config::Source;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ pub enum Command {
     /// Disks of a server that is stopped.
     #[command(subcommand)]
     Disk(DiskCommand),
+    /// Measure an S3 service: throughput, latency, and what the server uses.
+    Bench(Box<Bench>),
 }
 
 /// `cairn config ...`

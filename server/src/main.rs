@@ -23,6 +23,7 @@ fn main() -> ExitCode {
         Command::Check(settings) => cmd::check::run(*settings),
         Command::Disk(DiskCommand::List(settings)) => cmd::disk::list(*settings),
         Command::Disk(DiskCommand::Replace(command)) => cmd::disk::replace(*command),
+        Command::Bench(command) => cmd::bench::run(*command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -8,7 +8,7 @@ const FENCES: &[(&str, &str)] = &[
     ("rocksdb", "index/src/engine/rocks chunkstore/src/catalog"),
     ("openraft", "index/src/engine/raft"),
     ("reed_solomon_erasure", "chunkstore/src/erasure"),
-    ("aws_sigv4", "server/ s3-tests/"),
+    ("aws_sigv4", "server/ s3-tests/ bench/"),
     ("getrandom", "types/src/entropy"),
 ];
 /// What tests may name besides.

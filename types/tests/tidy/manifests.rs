@@ -13,8 +13,9 @@ const DIRECTION: &[(&str, &str)] = &[
     ("scheduler", "types index chunkstore"),
     (
         "server",
-        "types index chunkstore gateway scheduler s3-tests",
+        "types index chunkstore gateway scheduler bench s3-tests",
     ),
+    ("bench", "types"),
     ("s3-tests", "types"),
     ("fuzz", "types index chunkstore gateway"),
     ("sim", "types index chunkstore gateway scheduler server"),
@@ -26,8 +27,8 @@ const FENCES: &[(&str, &str, &str)] = &[
     ("rocksdb", "index chunkstore", ""),
     ("openraft", "index", ""),
     ("reed-solomon-erasure", "chunkstore", ""),
-    ("aws-sigv4", "server s3-tests", "gateway"),
-    ("anyhow", "server sim", "s3-tests"),
+    ("aws-sigv4", "server s3-tests bench", "gateway"),
+    ("anyhow", "server sim bench", "s3-tests"),
 ];
 
 /// What would bring I/O, a runtime or a wire protocol into `types`.

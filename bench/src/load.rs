@@ -1,0 +1,289 @@
+//! The load generator: what it needs is stored first, then clients make requests until the time is over.
+
+mod bucket;
+mod worker;
+
+use crate::client::{Client, Fault, Target};
+use crate::content::{Content, scatter};
+use crate::keys::Keys;
+use crate::mix::{Mix, Operation};
+use crate::options::{Payload, RunOptions, Service, size_text};
+use crate::process::Process;
+use crate::report::{Meter, Report, What};
+use crate::tally::Tally;
+use anyhow::{Context, Result, ensure};
+use std::future::Future;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+use tokio::sync::Barrier;
+use types::clock::{Clock, SystemClock};
+use worker::Worker;
+
+/// Objects that runs store anew have numbers from here on.
+const FIRST_NEW: u64 = 1 << 40;
+
+/// A service, a bucket, and the objects that are or will be in it.
+#[derive(Debug, Clone)]
+pub struct Load {
+    target: Arc<Target>,
+    bucket: String,
+    keys: Keys,
+    content: Content,
+    sizes: Vec<u64>,
+    connections: usize,
+    threads: usize,
+    seed: u64,
+    server: Option<Process>,
+    clock: Arc<dyn Clock>,
+    /// The number of the next object that is stored anew; runs go on where earlier ones ended.
+    next_new: Arc<AtomicU64>,
+}
+
+/// One stretch of a run.
+#[derive(Debug, Clone)]
+pub struct Phase {
+    /// Which operations.
+    pub mix: Mix,
+    /// No operation begins after this time.
+    pub duration: Duration,
+    /// No more operations than this are made.
+    pub operations: u64,
+    /// The numbers of objects that are there to be read.
+    pub readable: Range<u64>,
+    /// The numbers of objects that may be deleted.
+    pub deletable: Range<u64>,
+}
+
+/// What the workers of a phase share.
+#[derive(Debug)]
+struct Shared {
+    load: Load,
+    phase: Phase,
+    /// Operations that may still begin.
+    budget: AtomicU64,
+    next_put: Arc<AtomicU64>,
+    next_delete: AtomicU64,
+    connected: Barrier,
+    measured: Barrier,
+}
+
+impl Load {
+    /// What the options of `cairn bench run` describe.
+    pub fn new(options: &RunOptions) -> Result<Self> {
+        let signs_payload = options.payload == Payload::Signed;
+        let Service { endpoint, .. } = &options.service;
+        let target = Target::new(endpoint, options.service.credentials()?, signs_payload)?;
+        Ok(Self {
+            target: Arc::new(target),
+            bucket: options.bucket.clone(),
+            keys: Keys::new(&options.prefix, options.layout),
+            content: Content::new(options.seed),
+            sizes: options.size.clone(),
+            connections: options.connections.into(),
+            threads: options.threads.min(options.connections).into(),
+            seed: options.seed,
+            server: options.server_pid.map(Process::new),
+            clock: Arc::new(SystemClock::new()),
+            next_new: Arc::new(AtomicU64::new(FIRST_NEW)),
+        })
+    }
+
+    /// Makes the bucket unless it is there; whether it was made.
+    pub fn make_bucket(&self) -> Result<bool> {
+        block_on(bucket::make(&mut self.client(), &self.bucket))?
+    }
+
+    /// Deletes what is under the prefix, and the bucket too if it was made for the run.
+    pub fn clear(&self, with_bucket: bool) -> Result<()> {
+        let prefix = self.keys.prefix();
+        block_on(bucket::clear(
+            &mut self.client(),
+            &self.bucket,
+            prefix,
+            with_bucket,
+        ))?
+    }
+
+    /// Stores the objects with these numbers; every one must succeed.
+    pub fn fill(&self, numbers: Range<u64>) -> Result<()> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let phase = Phase {
+            mix: Mix::only(Operation::Put),
+            duration: Duration::MAX,
+            operations: numbers.end - numbers.start,
+            readable: 0..0,
+            deletable: 0..0,
+        };
+        let (tally, _) = self.phase(phase, Arc::new(AtomicU64::new(numbers.start)), None)?;
+        let why = tally.errors.keys().next();
+        ensure!(
+            tally.failed() == 0,
+            "{} of the objects to be read could not be stored: {}",
+            tally.failed(),
+            why.map_or("", String::as_str)
+        );
+        Ok(())
+    }
+
+    /// Runs a phase and measures it.
+    pub fn measure(&self, phase: Phase) -> Result<Report> {
+        let sizes: Vec<String> = self.sizes.iter().copied().map(size_text).collect();
+        let what = What {
+            work: format!("{} {}", phase.mix, sizes.join(",")),
+            connections: self.connections,
+        };
+        let (_, report) = self.phase(phase, self.next_new.clone(), Some(what))?;
+        report.context("a phase that is measured has a report")
+    }
+
+    /// Runs the clients of a phase in threads of their own, each with a runtime of its own: a client's work
+    /// then never moves between cores.
+    fn phase(
+        &self,
+        phase: Phase,
+        next_put: Arc<AtomicU64>,
+        what: Option<What>,
+    ) -> Result<(Tally, Option<Report>)> {
+        let shared = Arc::new(Shared {
+            load: self.clone(),
+            budget: AtomicU64::new(phase.operations),
+            next_put,
+            next_delete: AtomicU64::new(phase.deletable.start),
+            connected: Barrier::new(self.connections + 1),
+            measured: Barrier::new(self.connections + 1),
+            phase,
+        });
+        let threads: Vec<_> = (0..self.threads)
+            .map(|index| {
+                let shared = shared.clone();
+                thread::Builder::new()
+                    .name(format!("bench-{index}"))
+                    .spawn(move || run_thread(&shared, index))
+            })
+            .collect::<Result<_, _>>()
+            .context("cannot start a thread")?;
+        block_on(shared.connected.wait())?;
+        let meter = Meter::start(self.server)?;
+        let began = self.clock.monotonic();
+        block_on(shared.measured.wait())?;
+        let mut tally = Tally::default();
+        for thread in threads {
+            tally.add(thread.join().expect("a client does not panic")?);
+        }
+        let took = self.clock.monotonic() - began;
+        let report = match what {
+            Some(what) => Some(meter.stop(what, took, &tally)?),
+            None => None,
+        };
+        Ok((tally, report))
+    }
+
+    fn client(&self) -> Client {
+        Client::new(self.target.clone(), self.clock.clone())
+    }
+
+    /// The size of the object with this number.
+    fn size(&self, number: u64) -> u64 {
+        self.sizes[scatter(number) as usize % self.sizes.len()]
+    }
+}
+
+impl Shared {
+    /// Whether one more operation may begin.
+    fn take(&self) -> bool {
+        let fewer = |left: u64| left.checked_sub(1);
+        let (set, fetch) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.budget.fetch_update(set, fetch, fewer).is_ok()
+    }
+}
+
+/// Runs every `threads`th worker, from the one with this index on.
+fn run_thread(shared: &Arc<Shared>, index: usize) -> Result<Tally> {
+    block_on(async {
+        let workers: Vec<_> = (index..shared.load.connections)
+            .step_by(shared.load.threads)
+            .map(|index| tokio::spawn(Worker::new(shared.clone(), index).run()))
+            .collect();
+        let mut tally = Tally::default();
+        for worker in workers {
+            tally.add(worker.await.expect("a client does not panic"));
+        }
+        tally
+    })
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start a runtime")?;
+    Ok(runtime.block_on(future))
+}
+
+/// `cairn bench run`: prepares, warms up, measures, prints, and deletes what it made.
+pub fn run(options: &RunOptions) -> Result<()> {
+    let load = Load::new(options)?;
+    let made_bucket = load.make_bucket()?;
+    let result = measure(&load, options);
+    if !options.keep {
+        load.clear(made_bucket)
+            .context("what was stored could not be deleted")?;
+    }
+    let report = result?;
+    print!("{}", report.table());
+    if let Some(file) = &options.json {
+        let json = serde_json::to_string_pretty(&report)? + "\n";
+        std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    ensure!(report.operations > 0, "no operation succeeded");
+    ensure!(report.failed == 0, "{} operations failed", report.failed);
+    Ok(())
+}
+
+fn measure(load: &Load, options: &RunOptions) -> Result<Report> {
+    let mix = &options.mix;
+    let reads = [Operation::Get, Operation::Head, Operation::List];
+    let readable = 0..if reads.iter().any(|read| mix.has(*read)) {
+        options.objects
+    } else {
+        0
+    };
+    let deletable = readable.end
+        ..readable.end
+            + if mix.has(Operation::Delete) {
+                options.objects
+            } else {
+                0
+            };
+    load.fill(readable.start..deletable.end)?;
+    let mut phase = Phase {
+        mix: mix.clone(),
+        duration: options.warm_up,
+        operations: u64::MAX,
+        readable,
+        deletable,
+    };
+    if !options.warm_up.is_zero() && !mix.has(Operation::Delete) {
+        load.measure(phase.clone())?;
+    }
+    phase.duration = options.duration;
+    phase.operations = options.operations.unwrap_or(u64::MAX);
+    load.measure(phase)
+}
+
+/// A fault, with advice where there is some.
+fn explain(fault: Fault, what: &str) -> anyhow::Error {
+    let advice = match &fault {
+        Fault::Refused { status: 403, .. } => {
+            "; check --access-key, --secret-key and --region, and this machine's clock"
+        }
+        Fault::Connection(_) => "; is the service running, and is --endpoint right?",
+        _ => "",
+    };
+    anyhow::anyhow!("{what}: {fault}{advice}")
+}

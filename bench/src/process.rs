@@ -1,0 +1,100 @@
+//! What the kernel says of a process: CPU time, memory, and bytes written.
+
+use anyhow::{Context, Result};
+use std::fs;
+use std::time::Duration;
+
+/// A process, by its id.
+#[derive(Debug, Clone, Copy)]
+pub struct Process {
+    pid: u32,
+}
+
+impl Process {
+    /// The process with this id.
+    pub fn new(pid: u32) -> Self {
+        Self { pid }
+    }
+
+    /// This process.
+    pub fn own() -> Self {
+        Self::new(std::process::id())
+    }
+
+    /// CPU time in user and kernel mode since its start, of all its threads, also of those that ended. It
+    /// moves in steps of 10 ms.
+    pub fn cpu(self) -> Result<Duration> {
+        let stat = self.read("stat")?;
+        let ticks = cpu_ticks(&stat).with_context(|| format!("/proc/{}/stat is odd", self.pid))?;
+        Ok(Duration::from_secs(ticks) / ticks_per_second())
+    }
+
+    /// Resident memory now.
+    pub fn rss_bytes(self) -> Result<u64> {
+        self.status("VmRSS")
+    }
+
+    /// The most that resident memory ever was.
+    pub fn peak_rss_bytes(self) -> Result<u64> {
+        self.status("VmHWM")
+    }
+
+    fn status(self, name: &str) -> Result<u64> {
+        let status = self.read("status")?;
+        let kibibytes = field(&status, name)
+            .with_context(|| format!("/proc/{}/status has no {name}", self.pid))?;
+        Ok(kibibytes * 1024)
+    }
+
+    fn read(self, file: &str) -> Result<String> {
+        let path = format!("/proc/{}/{file}", self.pid);
+        fs::read_to_string(&path).with_context(|| {
+            format!("cannot read {path}: no such process on this machine, or another user's")
+        })
+    }
+}
+
+fn ticks_per_second() -> u32 {
+    u32::try_from(rustix::param::clock_ticks_per_second()).unwrap_or(100)
+}
+
+/// The name may hold blanks and parentheses; after it come single words.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let (_, rest) = stat.rsplit_once(')')?;
+    let mut words = rest.split_whitespace().skip(11);
+    let mut next = || words.next()?.parse::<u64>().ok();
+    Some(next()? + next()?)
+}
+
+/// The number behind `name:`.
+fn field(text: &str, name: &str) -> Option<u64> {
+    let rest = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    rest.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_kernel_writes() {
+        let stat = "42 (a (b) c) S 1 42 42 0 -1 4194560 100 0 0 0 250 50 0 0 20 0 9 0 1000";
+        assert_eq!(cpu_ticks(stat), Some(300));
+        assert_eq!(cpu_ticks("42 (a"), None);
+        assert_eq!(
+            field("VmHWM:\t  1234 kB\nVmRSS:\t 99 kB\n", "VmRSS"),
+            Some(99)
+        );
+    }
+
+    #[test]
+    fn this_process_uses_memory() {
+        let own = Process::own();
+        assert!(own.rss_bytes().unwrap() > 0);
+        assert!(own.peak_rss_bytes().unwrap() >= own.rss_bytes().unwrap());
+        own.cpu().unwrap();
+        assert!(Process::new(u32::MAX).cpu().is_err());
+    }
+}
