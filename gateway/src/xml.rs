@@ -7,12 +7,13 @@
 use crate::error::ApiError;
 use bytes::Bytes;
 use s3s::S3Response;
-use s3s::xml::{Serialize, Serializer};
-use std::borrow::Cow;
+use s3s::xml::{SerResult, Serialize, SerializeContent, Serializer};
 use std::fmt::Write;
+use time::OffsetDateTime;
 
 /// The namespace of S3's answers.
 pub(crate) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
+const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
 
 /// The body that takes the place of the one that s3s has written.
 #[derive(Debug, Clone)]
@@ -23,52 +24,129 @@ pub(crate) struct XmlBody(pub(crate) Bytes);
 /// # Errors
 /// 500 when it cannot be written, which no value of ours brings about.
 pub(crate) fn answer<T: Default>(content: &impl Serialize) -> Result<S3Response<T>, ApiError> {
-    let mut xml = Vec::with_capacity(1024);
-    let mut serializer = Serializer::new(&mut xml);
-    serializer
-        .decl()
-        .and_then(|()| content.serialize(&mut serializer))
-        .map_err(ApiError::internal)?;
-    let mut response = S3Response::new(T::default());
-    let body = match escape_controls(&String::from_utf8_lossy(&xml)) {
-        Cow::Borrowed(_) => Bytes::from(xml),
-        Cow::Owned(escaped) => escaped.into(),
-    };
-    let body = XmlBody(body);
-    response.extensions.insert(body);
-    Ok(response)
+    let mut xml = DECLARATION.to_owned();
+    append(&mut xml, |serializer| content.serialize(serializer))?;
+    Ok(Document { xml }.answer())
 }
+
+/// What s3s writes of `content` inside an element.
+///
+/// # Errors
+/// As [`answer`].
+pub(crate) fn elements(content: &impl SerializeContent) -> Result<String, ApiError> {
+    let mut xml = String::new();
+    append(&mut xml, |serializer| content.serialize_content(serializer))?;
+    Ok(xml)
+}
+
+fn append(
+    out: &mut String,
+    write: impl FnOnce(&mut Serializer<&mut Vec<u8>>) -> SerResult,
+) -> Result<(), ApiError> {
+    let mut xml = Vec::new();
+    write(&mut Serializer::new(&mut xml)).map_err(ApiError::internal)?;
+    let xml = String::from_utf8(xml).map_err(ApiError::internal)?;
+    escape(out, &xml, |byte| byte.is_ascii_control());
+    Ok(())
+}
+
+/// An XML document in the making. Long lists are written straight into it: a value of s3s for each entry
+/// and an event for each of its tags would cost more than reading the list does.
+#[derive(Debug)]
+pub(crate) struct Document {
+    xml: String,
+}
+
+impl Document {
+    /// Begins an answer whose outermost element is `root`, and which will have about `bytes`.
+    pub(crate) fn begin(root: &str, bytes: usize) -> Self {
+        let mut xml = String::with_capacity(bytes);
+        xml.push_str(DECLARATION);
+        write!(xml, r#"<{root} xmlns="{NAMESPACE}">"#).expect(TAKES_ALL);
+        Self { xml }
+    }
+
+    /// Ends the element `root`, and the document with it: an answer of the type `T`.
+    pub(crate) fn end<T: Default>(mut self, root: &str) -> S3Response<T> {
+        write!(self.xml, "</{root}>").expect(TAKES_ALL);
+        self.answer()
+    }
+
+    fn answer<T: Default>(self) -> S3Response<T> {
+        let mut response = S3Response::new(T::default());
+        response.extensions.insert(XmlBody(self.xml.into()));
+        response
+    }
+
+    /// Appends `tags` as they are.
+    pub(crate) fn tags(&mut self, tags: &str) {
+        self.xml.push_str(tags);
+    }
+
+    /// Appends `text` with references for what would be markup, and for control characters.
+    pub(crate) fn text(&mut self, text: &str) {
+        escape(&mut self.xml, text, |byte| {
+            byte.is_ascii_control() || matches!(byte, b'<' | b'>' | b'&' | b'"' | b'\'')
+        });
+    }
+
+    /// Appends a number.
+    pub(crate) fn number(&mut self, number: u64) {
+        write!(self.xml, "{number}").expect(TAKES_ALL);
+    }
+
+    /// Appends a time, in milliseconds since the Unix epoch, as s3s writes it.
+    pub(crate) fn time(&mut self, ms: u64) {
+        let seconds = i64::try_from(ms / 1000).ok();
+        let time = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+        let (time, ms) = time.map_or((OffsetDateTime::UNIX_EPOCH, 0), |time| (time, ms % 1000));
+        let (year, month, day) = time.to_calendar_date();
+        let (hour, minute, second) = time.to_hms();
+        let mut digits = |number: u64, count: u32, after: char| {
+            for place in (0..count).rev() {
+                let digit = number / 10_u64.pow(place) % 10;
+                self.xml.push(char::from(b'0' + digit as u8));
+            }
+            self.xml.push(after);
+        };
+        digits(year.unsigned_abs().into(), 4, '-');
+        digits(u8::from(month).into(), 2, '-');
+        digits(day.into(), 2, 'T');
+        digits(hour.into(), 2, ':');
+        digits(minute.into(), 2, ':');
+        digits(second.into(), 2, '.');
+        digits(ms, 3, 'Z');
+    }
+}
+
+const TAKES_ALL: &str = "a String takes all that is written";
 
 /// Writes control characters as references, as S3 does. A reader of XML takes a raw carriage return for a
 /// line feed; most of the others are in no XML 1.0 at all, so no reader need take them: that is why
 /// clients ask for encoding-type=url.
-pub(crate) fn escape_controls(xml: &str) -> Cow<'_, str> {
-    if !xml.bytes().any(|byte| byte.is_ascii_control()) {
-        return Cow::Borrowed(xml);
-    }
-    let mut escaped = String::with_capacity(xml.len() + 64);
-    for character in xml.chars() {
-        if character.is_ascii_control() {
-            write!(escaped, "&#x{:x};", u32::from(character))
-                .expect("a String takes all that is written");
-        } else {
-            escaped.push(character);
+pub(crate) fn escape_controls(xml: &str) -> String {
+    let mut escaped = String::with_capacity(xml.len());
+    escape(&mut escaped, xml, |byte| byte.is_ascii_control());
+    escaped
+}
+
+/// Appends `text` with references for the ASCII characters that `must_escape` names.
+fn escape(out: &mut String, text: &str, must_escape: impl Fn(u8) -> bool) {
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(&must_escape) {
+        out.push_str(&rest[..at]);
+        match rest.as_bytes()[at] {
+            b'<' => out.push_str("&lt;"),
+            b'>' => out.push_str("&gt;"),
+            b'&' => out.push_str("&amp;"),
+            b'"' => out.push_str("&quot;"),
+            b'\'' => out.push_str("&apos;"),
+            control => write!(out, "&#x{control:x};").expect(TAKES_ALL),
         }
+        rest = &rest[at + 1..];
     }
-    Cow::Owned(escaped)
+    out.push_str(rest);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_become_references() {
-        let escaped = |text: &str| escape_controls(text).into_owned();
-        assert_eq!(
-            escaped("<Key>a\u{1}b\rc\nd</Key>"),
-            "<Key>a&#x1;b&#xd;c&#xa;d</Key>"
-        );
-        assert_eq!(escaped("<Key>é \u{85} ü</Key>"), "<Key>é \u{85} ü</Key>");
-    }
-}
+mod tests;

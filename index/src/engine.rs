@@ -18,13 +18,14 @@ use types::envelope;
 
 /// Opens the sealed value found under `key`.
 fn open_value(key: &[u8], sealed: &Bytes) -> Result<Versioned, StoreError> {
-    match envelope::open(key, sealed) {
-        Ok(opened) => Ok(Versioned {
-            seq: opened.seq,
-            value: opened.payload,
-        }),
-        Err(error) => Err(corrupt(key, &error)),
-    }
+    let (seq, value) = open_slice(key, sealed)?;
+    let value = sealed.slice_ref(value);
+    Ok(Versioned { seq, value })
+}
+
+/// The same for a value that is borrowed: its seq and the bytes that were put.
+fn open_slice<'a>(key: &[u8], sealed: &'a [u8]) -> Result<(Seq, &'a [u8]), StoreError> {
+    envelope::open_slice(key, sealed).map_err(|error| corrupt(key, &error))
 }
 
 /// What a damaged or missing record under `key` is reported as.
@@ -48,7 +49,7 @@ impl FeedReader {
     }
 
     /// Takes the record that was found under `key`.
-    fn take(&mut self, key: &[u8], sealed: &Bytes) -> Result<Change, StoreError> {
+    fn take(&mut self, key: &[u8], sealed: &[u8]) -> Result<Change, StoreError> {
         let seq = match Key::decode(key) {
             Ok(Key::Feed { seq }) => seq,
             Ok(_) => {
@@ -63,7 +64,8 @@ impl FeedReader {
             return Err(self.missing());
         }
         self.expected += 1;
-        let feed = open_value(key, sealed)?.value;
+        let (_, feed) = open_slice(key, sealed)?;
+        let feed = Bytes::copy_from_slice(feed);
         Ok(Change { seq, feed })
     }
 

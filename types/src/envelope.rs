@@ -67,25 +67,31 @@ pub fn seal(key: &[u8], seq: u64, payload: &[u8]) -> Vec<u8> {
 /// # Errors
 /// [`EnvelopeError`] when the value is not intact, not of `key`, or of a later format.
 pub fn open(key: &[u8], sealed: &Bytes) -> Result<Opened, EnvelopeError> {
-    let Some(end) = sealed
-        .len()
-        .checked_sub(CHECKSUM_BYTES)
-        .filter(|end| *end >= HEADER_BYTES)
-    else {
-        return Err(EnvelopeError::TooShort(sealed.len()));
-    };
-    if checksum(key, &sealed[..end]).to_be_bytes() != sealed[end..] {
+    let (seq, payload) = open_slice(key, sealed)?;
+    Ok(Opened {
+        seq,
+        payload: sealed.slice_ref(payload),
+    })
+}
+
+/// Opens the envelope found under `key`, as [`open`] does: the modification seq and the payload.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_slice<'a>(key: &[u8], sealed: &'a [u8]) -> Result<(u64, &'a [u8]), EnvelopeError> {
+    let too_short = || EnvelopeError::TooShort(sealed.len());
+    let (guarded, sum) = sealed
+        .split_last_chunk::<CHECKSUM_BYTES>()
+        .ok_or_else(too_short)?;
+    let (format, rest) = guarded.split_first().ok_or_else(too_short)?;
+    let (seq, payload) = rest.split_first_chunk().ok_or_else(too_short)?;
+    if checksum(key, guarded).to_be_bytes() != *sum {
         return Err(EnvelopeError::Checksum);
     }
-    if sealed[0] != FORMAT {
-        return Err(EnvelopeError::UnknownFormat(sealed[0]));
+    if *format != FORMAT {
+        return Err(EnvelopeError::UnknownFormat(*format));
     }
-    let mut seq = [0; 8];
-    seq.copy_from_slice(&sealed[1..HEADER_BYTES]);
-    Ok(Opened {
-        seq: u64::from_be_bytes(seq),
-        payload: sealed.slice(HEADER_BYTES..end),
-    })
+    Ok((u64::from_be_bytes(*seq), payload))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use super::acl::owner;
 use super::listing::{Encoding, page_limit};
 use crate::context::Context;
 use crate::error::ApiError;
-use crate::xml;
 use index::{ListObjects, ObjectPage};
 use s3s::S3Request;
 use s3s::dto::*;
@@ -38,7 +37,7 @@ pub async fn run(
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
     // S3 gives the marker only with a delimiter; without one it is the last key.
     let next = page.next.as_deref().filter(|_| delimiter.is_some());
-    xml::answer(&ListObjectsOutput {
+    let head = ListObjectsOutput {
         name: Some(input.bucket),
         prefix: Some(encoding.text(input.prefix.as_deref().unwrap_or_default())),
         marker: Some(encoding.text(input.marker.as_deref().unwrap_or_default())),
@@ -47,15 +46,9 @@ pub async fn run(
         next_marker: encoding.optional(next),
         delimiter: encoding.optional(delimiter.as_deref()),
         encoding_type: encoding.shown(),
-        common_prefixes: Some(encoding.prefixes(&page.common_prefixes)),
-        contents: Some(
-            page.objects
-                .into_iter()
-                .map(|listed| encoding.object(listed, Some(owner.clone())))
-                .collect(),
-        ),
-        request_charged: None,
-    })
+        ..ListObjectsOutput::default()
+    };
+    encoding.answer(&head, &page, Some(&owner))
 }
 
 /// One page of the index; none of a page without room is asked for.

@@ -5,7 +5,6 @@ use super::acl::owner;
 use super::list_objects::page;
 use super::listing::{Encoding, decode_token, encode_token, page_limit};
 use crate::context::Context;
-use crate::xml;
 use index::ListObjects;
 use s3s::S3Request;
 use s3s::dto::*;
@@ -46,7 +45,7 @@ pub async fn run(
         .then(|| owner(&owned.signer));
     let count = page.objects.len() + page.common_prefixes.len();
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
-    xml::answer(&ListObjectsV2Output {
+    let head = ListObjectsV2Output {
         name: Some(input.bucket),
         prefix: Some(encoding.text(input.prefix.as_deref().unwrap_or_default())),
         max_keys: i32::try_from(limit).ok(),
@@ -57,13 +56,7 @@ pub async fn run(
         delimiter: encoding.optional(delimiter.as_deref()),
         encoding_type: encoding.shown(),
         start_after: encoding.optional(input.start_after.as_deref()),
-        common_prefixes: Some(encoding.prefixes(&page.common_prefixes)),
-        contents: Some(
-            page.objects
-                .into_iter()
-                .map(|listed| encoding.object(listed, owner.clone()))
-                .collect(),
-        ),
-        request_charged: None,
-    })
+        ..ListObjectsV2Output::default()
+    };
+    encoding.answer(&head, &page, owner.as_ref())
 }

@@ -2,19 +2,26 @@
 
 use crate::digest;
 use crate::error::ApiError;
-use crate::headers::{shown_class, timestamp};
+use crate::headers::shown_class;
+use crate::xml::{self, Document};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use index::ListedObject;
 use index::key::object::ChecksumType as StoredType;
+use index::{ListedObject, ObjectPage};
+use s3s::S3Response;
 use s3s::dto::{
-    ChecksumAlgorithm, ChecksumAlgorithmList, ChecksumType, CommonPrefix, ETag, EncodingType,
-    Object, ObjectStorageClass, Owner,
+    ChecksumAlgorithm, ChecksumAlgorithmList, ChecksumType, CommonPrefix, EncodingType, Owner,
 };
+use s3s::xml::SerializeContent;
+use std::borrow::Cow;
 use types::limits::{LIST_KEYS_MAX, OBJECT_KEY_BYTES_MAX};
 
 /// Tokens begin with this, so that their form can change.
 const TOKEN_VERSION: u8 = 1;
+/// The outermost element of both lists of objects.
+const LIST: &str = "ListBucketResult";
+/// About what an entry comes to.
+const ENTRY_BYTES: usize = 384;
 
 /// Entries of a page when the client asks for `asked`: at most what S3 returns.
 pub(crate) fn page_limit(asked: Option<i32>, name: &str) -> Result<usize, ApiError> {
@@ -75,10 +82,14 @@ impl Encoding {
 
     /// A key, prefix, delimiter or marker as it stands in the answer.
     pub(crate) fn text(self, text: &str) -> String {
+        self.encoded(text).into_owned()
+    }
+
+    fn encoded(self, text: &str) -> Cow<'_, str> {
         if self.url {
-            url_encode(text)
+            Cow::Owned(url_encode(text))
         } else {
-            text.to_owned()
+            Cow::Borrowed(text)
         }
     }
 
@@ -93,23 +104,58 @@ impl Encoding {
             .then(|| EncodingType::from_static(EncodingType::URL))
     }
 
-    /// An entry of Contents.
-    pub(crate) fn object(self, listed: ListedObject, owner: Option<Owner>) -> Object {
-        let class = shown_class(&listed.storage_class).to_owned();
-        let checksum = listed.checksum.as_ref();
-        let (checksum_algorithm, checksum_type) =
-            shown_checksum(checksum.map(|(name, kind)| (name.as_str(), *kind)));
-        Object {
-            checksum_algorithm,
-            checksum_type,
-            e_tag: Some(ETag::Strong(listed.etag)),
-            key: Some(self.text(&listed.key)),
-            last_modified: Some(timestamp(listed.last_modified_ms)),
-            owner,
-            size: i64::try_from(listed.size).ok(),
-            storage_class: Some(ObjectStorageClass::from(class)),
-            ..Object::default()
+    /// The answer of the type `T` that begins with `head` and goes on with the Contents and CommonPrefixes of
+    /// `page`; `owner` is who owns the objects, where that is shown.
+    ///
+    /// # Errors
+    /// 500 when it cannot be written, which no value of ours brings about.
+    pub(crate) fn answer<T: Default + SerializeContent>(
+        self,
+        head: &T,
+        page: &ObjectPage,
+        owner: Option<&Owner>,
+    ) -> Result<S3Response<T>, ApiError> {
+        let owner = owner.map(xml::elements).transpose()?;
+        let mut xml = Document::begin(LIST, page.objects.len() * ENTRY_BYTES);
+        xml.tags(&xml::elements(head)?);
+        for listed in &page.objects {
+            self.write(&mut xml, listed, owner.as_deref());
         }
+        for prefix in &page.common_prefixes {
+            xml.tags("<CommonPrefixes><Prefix>");
+            xml.text(&self.encoded(prefix));
+            xml.tags("</Prefix></CommonPrefixes>");
+        }
+        Ok(xml.end(LIST))
+    }
+
+    /// An entry of Contents.
+    fn write(self, xml: &mut Document, listed: &ListedObject, owner: Option<&str>) {
+        xml.tags("<Contents>");
+        if let Some((algorithm, kind)) = &listed.checksum {
+            xml.tags("<ChecksumAlgorithm>");
+            xml.text(algorithm);
+            xml.tags("</ChecksumAlgorithm><ChecksumType>");
+            xml.text(digest::type_name(*kind));
+            xml.tags("</ChecksumType>");
+        }
+        xml.tags("<ETag>\"");
+        xml.text(&listed.etag);
+        xml.tags("\"</ETag><Key>");
+        xml.text(&self.encoded(&listed.key));
+        xml.tags("</Key><LastModified>");
+        xml.time(listed.last_modified_ms);
+        xml.tags("</LastModified>");
+        if let Some(owner) = owner {
+            xml.tags("<Owner>");
+            xml.tags(owner);
+            xml.tags("</Owner>");
+        }
+        xml.tags("<Size>");
+        xml.number(listed.size);
+        xml.tags("</Size><StorageClass>");
+        xml.text(shown_class(&listed.storage_class));
+        xml.tags("</StorageClass></Contents>");
     }
 
     /// The CommonPrefixes.
@@ -140,7 +186,7 @@ pub(crate) fn url_encode(text: &str) -> String {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~/*".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~' | b'/' | b'*') {
             encoded.push(char::from(byte));
         } else {
             encoded.push('%');

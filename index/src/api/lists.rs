@@ -55,8 +55,6 @@ pub struct ListedObject {
     pub last_modified_ms: u64,
     /// As S3 names it.
     pub storage_class: String,
-    /// Canonical id of the account that owns the object.
-    pub owner: String,
     /// Name and type of the checksum, if it has one.
     pub checksum: Option<(String, ChecksumType)>,
 }

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use types::PartitionId;
 
 /// Partitions in memory. What was committed lives as long as this value.
@@ -101,30 +102,34 @@ fn feed_key(seq: Seq) -> Bytes {
 struct MapCursor<'a> {
     values: &'a BTreeMap<Bytes, Bytes>,
     end: &'a Bytes,
-    last: Bytes,
+    item: Option<(&'a Bytes, &'a Bytes)>,
 }
 
 impl MapCursor<'_> {
-    fn first_of(&mut self, from: std::ops::Bound<Bytes>) -> Option<(Bytes, Bytes)> {
-        let range = (from, std::ops::Bound::Unbounded);
-        let (key, sealed) = self.values.range(range).next()?;
-        if key >= self.end {
-            return None;
-        }
-        self.last = key.clone();
-        Some((key.clone(), sealed.clone()))
+    fn go_to(&mut self, from: Bound<&[u8]>) {
+        let found = self
+            .values
+            .range::<[u8], _>((from, Bound::Unbounded))
+            .next();
+        self.item = found.filter(|(key, _)| *key < self.end);
     }
 }
 
 impl Cursor for MapCursor<'_> {
-    fn seek(&mut self, from: &[u8]) -> Result<Option<(Bytes, Bytes)>, StoreError> {
-        let from = Bytes::copy_from_slice(from);
-        Ok(self.first_of(std::ops::Bound::Included(from)))
+    fn seek(&mut self, from: &[u8]) -> Result<(), StoreError> {
+        self.go_to(Bound::Included(from));
+        Ok(())
     }
 
-    fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, StoreError> {
-        let last = self.last.clone();
-        Ok(self.first_of(std::ops::Bound::Excluded(last)))
+    fn next(&mut self) -> Result<(), StoreError> {
+        let (last, _) = self.item.expect("the cursor stands on a key");
+        self.go_to(Bound::Excluded(last));
+        Ok(())
+    }
+
+    fn item(&self) -> Option<(&[u8], &[u8])> {
+        let (key, sealed) = self.item?;
+        Some((key, sealed))
     }
 }
 
@@ -158,7 +163,7 @@ impl IndexStore for MemoryEngine {
             let mut cursor = MapCursor {
                 values: &data.values,
                 end: &request.end,
-                last: Bytes::new(),
+                item: None,
             };
             scan_page(&mut cursor, &request)
         })

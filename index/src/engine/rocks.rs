@@ -335,10 +335,10 @@ impl Database {
         let first = state.first_change(after);
         let mut reader = FeedReader::new(first);
         let mut changes = Vec::new();
-        let mut found = cursor.seek(&Key::Feed { seq: first }.encode())?;
-        while let Some((key, sealed)) = found.filter(|_| changes.len() < limit) {
-            changes.push(reader.take(&key, &sealed)?);
-            found = cursor.next()?;
+        cursor.seek(&Key::Feed { seq: first }.encode())?;
+        while let Some((key, sealed)) = cursor.item().filter(|_| changes.len() < limit) {
+            changes.push(reader.take(key, sealed)?);
+            cursor.next()?;
         }
         if changes.len() < limit {
             reader.finish(state.last_seq)?;

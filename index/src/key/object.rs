@@ -114,5 +114,41 @@ impl VersionRecord {
     }
 }
 
+/// What lists show of a version: a few fields of its [`VersionRecord`], read without the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListFields {
+    /// Field 2 of the record.
+    pub order: Order,
+    /// Field 6.
+    pub storage_class: String,
+    /// Field 8.
+    pub plain_length: u64,
+    /// Field 12.
+    pub etag: String,
+    /// Field 13.
+    pub checksum: Option<ObjectChecksum>,
+}
+
+impl ListFields {
+    /// Reads the bytes of a [`VersionRecord`].
+    ///
+    /// # Errors
+    /// When `bytes` are not a run of fields, or one that is shown cannot be read.
+    pub fn decode(bytes: &Bytes) -> Result<Self, DecodeError> {
+        let mut fields = Self::default();
+        for field in Input::of(bytes).fields() {
+            match field? {
+                (2, order) => fields.order = Field::take(order)?,
+                (6, class) => fields.storage_class = Field::take(class)?,
+                (8, length) => fields.plain_length = Field::take(length)?,
+                (12, etag) => fields.etag = Field::take(etag)?,
+                (13, checksum) => fields.checksum = Field::take(checksum)?,
+                _ => {}
+            }
+        }
+        Ok(fields)
+    }
+}
+
 #[cfg(test)]
 mod tests;

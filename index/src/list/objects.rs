@@ -3,9 +3,9 @@
 use super::{Scope, collect, prefix_of};
 use crate::api::{ListObjects, ListedObject, ObjectPage};
 use crate::context::Context;
-use crate::key::object::VersionRecord;
+use crate::key::object::ListFields;
 use crate::key::{Key, KeyRange};
-use crate::ops::draft::{corrupt, decode, decode_key};
+use crate::ops::draft::{corrupt, decode_key};
 use crate::store::{ScanEntry, StoreError, Versioned};
 use types::BucketId;
 
@@ -21,22 +21,18 @@ pub(crate) async fn list(ctx: &Context, list: ListObjects<'_>) -> Result<ObjectP
     };
     let range = keys_after(list.bucket.id, scope, list.start_after);
     let (entries, more) = collect(owner, range, scope.grouping(), list.max_keys).await?;
-    let mut last = None;
-    for entry in entries {
+    result.next = match entries.last().filter(|_| more) {
+        Some(ScanEntry::Value(key, _)) => Some(text_of(key)?),
+        Some(ScanEntry::Group(group)) => Some(prefix_of(group)?),
+        None => None,
+    };
+    result.objects.reserve(entries.len());
+    for entry in &entries {
         match entry {
-            ScanEntry::Value(key, value) => {
-                let object = listed(&key, value)?;
-                last = Some(object.key.clone());
-                result.objects.push(object);
-            }
-            ScanEntry::Group(group) => {
-                let prefix = prefix_of(&group)?;
-                last = Some(prefix.clone());
-                result.common_prefixes.push(prefix);
-            }
+            ScanEntry::Value(key, value) => result.objects.push(listed(key, value)?),
+            ScanEntry::Group(group) => result.common_prefixes.push(prefix_of(group)?),
         }
     }
-    result.next = last.filter(|_| more);
     Ok(result)
 }
 
@@ -59,22 +55,27 @@ pub(super) fn keys_after(bucket: BucketId, scope: Scope<'_>, marker: &str) -> Ke
     }
 }
 
-fn listed(encoded: &[u8], value: Versioned) -> Result<ListedObject, StoreError> {
-    let Key::Current { key, .. } = decode_key(encoded)? else {
-        return Err(corrupt(
+/// The S3 key of a `c/` record.
+fn text_of(encoded: &[u8]) -> Result<String, StoreError> {
+    match decode_key(encoded)? {
+        Key::Current { key, .. } => Ok(key),
+        _ => Err(corrupt(
             encoded,
             "not the key of a current version".to_owned(),
-        ));
-    };
-    let record: VersionRecord = decode(encoded, value.value)?;
+        )),
+    }
+}
+
+fn listed(encoded: &[u8], value: &Versioned) -> Result<ListedObject, StoreError> {
+    let fields = ListFields::decode(&value.value);
+    let fields = fields.map_err(|error| corrupt(encoded, error.to_string()))?;
     Ok(ListedObject {
-        key,
-        size: record.plain_length,
-        last_modified_ms: record.last_modified_ms(),
-        etag: record.etag,
-        storage_class: record.storage_class,
-        owner: record.account,
-        checksum: record
+        key: text_of(encoded)?,
+        size: fields.plain_length,
+        last_modified_ms: fields.order.millis(),
+        etag: fields.etag,
+        storage_class: fields.storage_class,
+        checksum: fields
             .checksum
             .map(|checksum| (checksum.algorithm, checksum.kind)),
     })

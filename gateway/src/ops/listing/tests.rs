@@ -1,5 +1,8 @@
 use super::*;
+use crate::headers::timestamp;
+use crate::xml::XmlBody;
 use proptest::prelude::*;
+use s3s::dto::{ETag, ListObjectsV2Output, Object, ObjectStorageClass};
 
 #[test]
 fn limits_are_clamped_and_negative_ones_refused() {
@@ -39,6 +42,65 @@ fn url_encoding() {
     assert_eq!(plain.text("a b"), "a b");
     assert!(plain.shown().is_none());
     assert!(Encoding::of(Some(&EncodingType::from_static("base64"))).is_err());
+}
+
+/// An entry as s3s would write it.
+fn of_s3s(listed: &ListedObject, encoding: Encoding, owner: Option<Owner>) -> Object {
+    let checksum = listed.checksum.as_ref();
+    let (checksum_algorithm, checksum_type) =
+        shown_checksum(checksum.map(|(name, kind)| (name.as_str(), *kind)));
+    Object {
+        checksum_algorithm,
+        checksum_type,
+        e_tag: Some(ETag::Strong(listed.etag.clone())),
+        key: Some(encoding.text(&listed.key)),
+        last_modified: Some(timestamp(listed.last_modified_ms)),
+        owner,
+        size: i64::try_from(listed.size).ok(),
+        storage_class: Some(ObjectStorageClass::from(
+            shown_class(&listed.storage_class).to_owned(),
+        )),
+        ..Object::default()
+    }
+}
+
+#[test]
+fn entries_are_written_as_by_s3s() {
+    let plain = ListedObject {
+        key: "a&b/<c>\"'é.txt".to_owned(),
+        size: 4096,
+        etag: "0cc175b9c0f1b6a831c399e269772661-2".to_owned(),
+        last_modified_ms: 1_700_000_000_123,
+        storage_class: String::new(),
+        checksum: None,
+    };
+    let rich = ListedObject {
+        storage_class: "STANDARD_IA".to_owned(),
+        checksum: Some(("SHA256".to_owned(), StoredType::Composite)),
+        ..plain.clone()
+    };
+    let owner = Owner {
+        display_name: Some("al&ice".to_owned()),
+        id: Some("123".to_owned()),
+    };
+    for (listed, owner, url) in [(plain, None, false), (rich, Some(owner), true)] {
+        let encoding = Encoding { url };
+        let theirs = ListObjectsV2Output {
+            contents: Some(vec![of_s3s(&listed, encoding, owner.clone())]),
+            common_prefixes: Some(encoding.prefixes(&["p&/".to_owned()])),
+            ..ListObjectsV2Output::default()
+        };
+        let page = ObjectPage {
+            objects: vec![listed],
+            common_prefixes: vec!["p&/".to_owned()],
+            next: None,
+        };
+        let head = ListObjectsV2Output::default();
+        let ours = encoding.answer(&head, &page, owner.as_ref()).unwrap();
+        let theirs = xml::answer::<()>(&theirs).unwrap();
+        let body = |response: &http::Extensions| response.get::<XmlBody>().unwrap().0.clone();
+        assert_eq!(body(&ours.extensions), body(&theirs.extensions));
+    }
 }
 
 proptest! {

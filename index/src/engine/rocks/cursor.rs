@@ -4,16 +4,16 @@ use super::family::{Family, PARTITION_BYTES, full_key};
 use super::read_error;
 use crate::engine::scan::Cursor;
 use crate::store::StoreError;
-use bytes::Bytes;
 use rocksdb::{DB, DBRawIterator, ReadOptions, Snapshot};
+use std::ops::Range;
 use types::PartitionId;
 
 /// Merges the keys of the families into one order.
 pub struct FamilyCursor<'a> {
     iterators: Vec<DBRawIterator<'a>>,
     partition: PartitionId,
-    /// The iterator that stands on the key that was returned last.
-    last: usize,
+    /// The iterator that stands on the least key.
+    least: usize,
 }
 
 impl<'a> FamilyCursor<'a> {
@@ -37,44 +37,45 @@ impl<'a> FamilyCursor<'a> {
         Self {
             iterators,
             partition,
-            last: 0,
+            least: 0,
         }
     }
 
-    /// The least of the keys that the iterators stand on.
-    fn least(&mut self, from: &[u8]) -> Result<Option<(Bytes, Bytes)>, StoreError> {
-        for iterator in &self.iterators {
-            iterator
-                .status()
-                .map_err(|error| read_error(from, &error))?;
+    /// Finds the least of the keys that the iterators stand on, after those in `moved` went to another.
+    fn settle(&mut self, moved: Range<usize>, from: &[u8]) -> Result<(), StoreError> {
+        for iterator in &self.iterators[moved] {
+            // An iterator that failed stands on no key.
+            if !iterator.valid() {
+                iterator
+                    .status()
+                    .map_err(|error| read_error(from, &error))?;
+            }
         }
-        let least = self
-            .iterators
-            .iter()
-            .enumerate()
-            .filter_map(|(index, iterator)| Some((iterator.item()?, index)))
-            .min_by_key(|((key, _), _)| *key);
-        let Some(((key, sealed), index)) = least else {
-            return Ok(None);
-        };
-        let key = Bytes::copy_from_slice(&key[PARTITION_BYTES..]);
-        let sealed = Bytes::copy_from_slice(sealed);
-        self.last = index;
-        Ok(Some((key, sealed)))
+        if self.iterators.len() > 1 {
+            let keys = self.iterators.iter().enumerate();
+            let keys = keys.filter_map(|(index, iterator)| Some((iterator.key()?, index)));
+            self.least = keys.min().map_or(0, |(_, index)| index);
+        }
+        Ok(())
     }
 }
 
 impl Cursor for FamilyCursor<'_> {
-    fn seek(&mut self, from: &[u8]) -> Result<Option<(Bytes, Bytes)>, StoreError> {
+    fn seek(&mut self, from: &[u8]) -> Result<(), StoreError> {
         let full = full_key(self.partition, from);
         for iterator in &mut self.iterators {
             iterator.seek(&full);
         }
-        self.least(from)
+        self.settle(0..self.iterators.len(), from)
     }
 
-    fn next(&mut self) -> Result<Option<(Bytes, Bytes)>, StoreError> {
-        self.iterators[self.last].next();
-        self.least(&[])
+    fn next(&mut self) -> Result<(), StoreError> {
+        self.iterators[self.least].next();
+        self.settle(self.least..self.least + 1, &[])
+    }
+
+    fn item(&self) -> Option<(&[u8], &[u8])> {
+        let (key, sealed) = self.iterators[self.least].item()?;
+        Some((&key[PARTITION_BYTES..], sealed))
     }
 }
