@@ -5,12 +5,16 @@
 //! Replication is erasure coding with one data shard: each row of the matrix is then `1`, and every
 //! parity cell equals the data cell. No parity is the same matrix without its lower rows.
 
+use crate::buffers::Buffer;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use reed_solomon_erasure::galois_8::ReedSolomon;
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 use types::ErasureProfile;
+
+/// Bytes of each cell that are coded at once: those of all cells stay in the processor's first cache meanwhile.
+const CODED_BYTES: usize = 4 * 1024;
 
 /// The processor lacks what the coding is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -102,13 +106,19 @@ impl Codec {
             return vec![data[0].clone(); self.profile.parity()];
         };
         let length = data[0].len();
-        // One allocation for all parity cells.
-        let mut cells = BytesMut::zeroed(length * self.profile.parity());
+        // One buffer for all parity cells. The first data cell overwrites what was in it.
+        let mut cells = Buffer::take(length * self.profile.parity());
         let mut rows: Vec<&mut [u8]> = cells.chunks_exact_mut(length).collect();
-        matrix
-            .encode_sep(data, &mut rows)
-            .expect("cells of one length, as many as the profile has");
-        let cells = cells.freeze();
+        for start in (0..length).step_by(CODED_BYTES) {
+            let part = start..length.min(start + CODED_BYTES);
+            let data: Vec<&[u8]> = data.iter().map(|cell| &cell[part.clone()]).collect();
+            let mut rows: Vec<&mut [u8]> =
+                rows.iter_mut().map(|row| &mut row[part.clone()]).collect();
+            matrix
+                .encode_sep(&data, &mut rows)
+                .expect("cells of one length, as many as the profile has");
+        }
+        let cells = cells.freeze(length * self.profile.parity());
         (0..self.profile.parity())
             .map(|row| cells.slice(row * length..(row + 1) * length))
             .collect()

@@ -15,6 +15,7 @@
 //! - A deleted shard may come back after a crash. Ids are never reused, so that is garbage, not wrong data.
 
 pub mod block;
+mod buffers;
 pub mod catalog;
 mod chunk_store;
 pub mod disk;

@@ -1,6 +1,7 @@
 //! The stripe that is being filled.
 
-use bytes::{Bytes, BytesMut};
+use crate::buffers::Buffer;
+use bytes::Bytes;
 
 /// Collects bytes up to a stripe. Bytes that come in one piece are kept as they came; those that come
 /// in several are copied once, so that small pieces do not pin the large buffers they were cut from.
@@ -8,37 +9,46 @@ use bytes::{Bytes, BytesMut};
 pub(crate) struct StripeBuffer {
     /// The only piece so far; empty once there is a second.
     single: Bytes,
-    joined: BytesMut,
+    /// All pieces, once there are several, and their length.
+    joined: Option<Buffer>,
+    joined_bytes: usize,
 }
 
 impl StripeBuffer {
     pub fn len(&self) -> usize {
-        self.single.len() + self.joined.len()
+        self.single.len() + self.joined_bytes
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Adds a piece. `capacity` is what the stripe will hold at most, to allocate once.
+    /// Adds a piece. `capacity` is what the stripe will hold at most: the same for all of its pieces.
     pub fn push(&mut self, piece: Bytes, capacity: usize) {
         if self.is_empty() {
             self.single = piece;
             return;
         }
-        if self.joined.is_empty() {
-            self.joined = BytesMut::with_capacity(capacity.max(self.single.len() + piece.len()));
-            self.joined.extend_from_slice(&self.single);
-            self.single = Bytes::new();
+        if self.joined.is_none() {
+            self.joined = Some(Buffer::take(capacity));
+            let first = std::mem::take(&mut self.single);
+            self.join(&first);
         }
-        self.joined.extend_from_slice(&piece);
+        self.join(&piece);
+    }
+
+    fn join(&mut self, piece: &[u8]) {
+        let joined = self.joined.as_mut().expect("there are several pieces");
+        joined[self.joined_bytes..][..piece.len()].copy_from_slice(piece);
+        self.joined_bytes += piece.len();
     }
 
     /// All bytes; the buffer is empty after that.
     pub fn take(&mut self) -> Bytes {
-        if self.joined.is_empty() {
-            return std::mem::take(&mut self.single);
+        let length = std::mem::take(&mut self.joined_bytes);
+        match self.joined.take() {
+            Some(joined) => joined.freeze(length),
+            None => std::mem::take(&mut self.single),
         }
-        std::mem::take(&mut self.joined).freeze()
     }
 }

@@ -4,6 +4,7 @@ use super::format::{
     HEADER_BYTES_MAX, Place, RecordError, ShardHeader, TRAILER_BYTES, check_trailer, header_bytes,
 };
 use crate::block;
+use crate::buffers::Buffer;
 use crate::catalog::Entry;
 use crate::disk::DiskFile;
 use bytes::Bytes;
@@ -49,7 +50,7 @@ pub(crate) fn read_blocks(
     count: u32,
 ) -> Result<Bytes, ReadBlocksError> {
     let range = block_range(&entry.header, first, count);
-    let mut bytes = vec![0; range.len()];
+    let mut bytes = Buffer::take(range.len());
     match file.read_at(body_offset(entry) + range.start as u64, &mut bytes) {
         Ok(()) => verify(entry, first, &bytes)?,
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
@@ -58,7 +59,7 @@ pub(crate) fn read_blocks(
         }
         Err(error) => return Err(error.into()),
     }
-    Ok(Bytes::from(bytes))
+    Ok(bytes.freeze(range.len()))
 }
 
 /// The same where it needs no waiting for the device; `None` where it does or anything is amiss.
@@ -69,10 +70,10 @@ pub(crate) fn read_blocks_cached(
     count: u32,
 ) -> Option<Bytes> {
     let range = block_range(&entry.header, first, count);
-    let mut bytes = vec![0; range.len()];
+    let mut bytes = Buffer::take(range.len());
     let read = file.read_cached(body_offset(entry) + range.start as u64, &mut bytes);
     let is_good = read.is_ok_and(|is_read| is_read) && verify(entry, first, &bytes).is_ok();
-    is_good.then(|| Bytes::from(bytes))
+    is_good.then(|| bytes.freeze(range.len()))
 }
 
 fn body_offset(entry: &Entry) -> u64 {
