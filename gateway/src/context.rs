@@ -3,6 +3,7 @@
 use crate::admission::MemoryBudget;
 use crate::auth::{Identity, Users};
 use crate::config::GatewayConfig;
+use crate::digest::Md5Pool;
 use crate::error::{self, ApiError};
 use crate::policy;
 use chunkstore::ChunkStore;
@@ -24,6 +25,8 @@ pub struct Context {
     pub config: GatewayConfig,
     /// Memory that request bodies may take.
     pub budget: MemoryBudget,
+    /// Hashes large bodies.
+    pub md5_pool: Md5Pool,
     /// Time.
     pub clock: Arc<dyn Clock>,
 }

@@ -4,15 +4,17 @@
 
 mod declared;
 mod hasher;
+mod pool;
 mod small;
 
 pub use declared::{Declared, DigestError};
+pub(crate) use hasher::Checksum;
 pub use hasher::{BodyDigests, BodyHasher, HashFailed};
+pub use pool::Md5Pool;
 pub use small::{BodyFault, CheckedBody, check_small_body, small_body_fault};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hasher::Checksum;
 use index::key::object::ChecksumType;
 
 /// A checksum algorithm of x-amz-checksum-*.
@@ -138,13 +140,10 @@ pub fn encode(raw: &[u8]) -> String {
 }
 
 /// The ETag of a multipart object: the MD5 of its parts' MD5s, and their number.
-///
-/// # Errors
-/// [`HashFailed`] when the library refuses.
-pub fn multipart_etag(parts: &[[u8; 16]]) -> Result<String, HashFailed> {
-    let md5 = openssl::hash::hash(openssl::hash::MessageDigest::md5(), parts.as_flattened())
-        .map_err(|error| HashFailed::library(&error))?;
-    Ok(format!("{}-{}", hex::encode(md5), parts.len()))
+#[must_use]
+pub fn multipart_etag(parts: &[[u8; 16]]) -> String {
+    let md5 = md5_lanes::digest(parts.as_flattened());
+    format!("{}-{}", hex::encode(md5), parts.len())
 }
 
 /// The MD5 that the ETag of a part stands for; `None` when it is none.

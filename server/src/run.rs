@@ -12,6 +12,7 @@ use gateway::admission::MemoryBudget;
 use gateway::auth::{User, Users};
 use gateway::config::GatewayConfig;
 use gateway::context::Context;
+use gateway::digest::Md5Pool;
 use gateway::host::Hosts;
 use gateway::http::{FrontConfig, Regions, RequestIds, S3Front, ServeLimits, s3_service, serve};
 use gateway::s3::Gateway;
@@ -161,6 +162,7 @@ fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<S3Front> 
         chunks: storage.chunks.clone(),
         users: users.clone(),
         budget: budget.clone(),
+        md5_pool: Md5Pool::new(),
         config: gateway_config,
         clock: Arc::clone(&storage.clock),
     };

@@ -1,26 +1,22 @@
-//! Computes the digests of one body: in place for a small one, on a thread beside the coding and
-//! sending for a large one, because MD5 is slower than everything else a PUT does.
+//! Computes the digests of one body. MD5 of a large one is left to the pool; the checksum is computed
+//! where the bytes come by, while they are in the processor's cache.
 
 use super::ChecksumAlgorithm;
+use super::pool::{Md5Pool, PooledMd5};
 use bytes::Bytes;
 use crc_fast::CrcAlgorithm;
+use md5_lanes::Md5;
 use openssl::error::ErrorStack;
 use openssl::hash::{Hasher, MessageDigest};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
-/// Bodies longer than this are hashed beside their sending.
-const BESIDE_BYTES_MIN: u64 = 256 * 1024;
-/// Pieces are handed over together until they have this many bytes.
-const BATCH_BYTES: usize = 256 * 1024;
-/// Batches that may wait for the thread.
-const BATCHES_WAITING_MAX: usize = 4;
+/// Bodies of this many bytes and more are hashed by the pool.
+const POOLED_BYTES_MIN: u64 = 256 * 1024;
 
-/// The digests could not be computed.
+/// A checksum could not be computed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the body cannot be hashed: {reason}")]
 pub struct HashFailed {
-    /// What the library said; for MD5, a system in FIPS mode refuses it.
+    /// What the library of SHA-1 and SHA-256 said.
     pub reason: String,
 }
 
@@ -65,13 +61,13 @@ enum Sum {
 }
 
 /// One checksum in the making.
-pub(super) struct Checksum {
+pub(crate) struct Checksum {
     algorithm: ChecksumAlgorithm,
     sum: Sum,
 }
 
 impl Checksum {
-    pub(super) fn new(algorithm: ChecksumAlgorithm) -> Result<Self, HashFailed> {
+    pub(crate) fn new(algorithm: ChecksumAlgorithm) -> Result<Self, HashFailed> {
         let sum = match crc(algorithm) {
             Some(crc) => Sum::Crc(Box::new(crc_fast::Digest::new(crc))),
             None => {
@@ -87,7 +83,7 @@ impl Checksum {
         Ok(Self { algorithm, sum })
     }
 
-    pub(super) fn update(&mut self, bytes: &[u8]) -> Result<(), HashFailed> {
+    pub(crate) fn update(&mut self, bytes: &[u8]) -> Result<(), HashFailed> {
         match &mut self.sum {
             Sum::Crc(crc) => crc.update(bytes),
             Sum::Sha(sha) => sha
@@ -97,7 +93,7 @@ impl Checksum {
         Ok(())
     }
 
-    pub(super) fn finish(self) -> Result<Vec<u8>, HashFailed> {
+    pub(crate) fn finish(self) -> Result<Vec<u8>, HashFailed> {
         let width = self.algorithm.value_bytes();
         Ok(match self.sum {
             Sum::Crc(crc) => crc.finalize().to_be_bytes()[8 - width..].to_vec(),
@@ -111,130 +107,94 @@ impl Checksum {
 
 /// MD5 and the checksum together.
 pub(super) struct Sums {
-    md5: Hasher,
+    md5: Md5,
     checksum: Option<Checksum>,
 }
 
 impl Sums {
     pub(super) fn new(checksum: Option<ChecksumAlgorithm>) -> Result<Self, HashFailed> {
-        let md5 = Hasher::new(MessageDigest::md5()).map_err(|error| HashFailed::library(&error))?;
         Ok(Self {
-            md5,
+            md5: Md5::new(),
             checksum: checksum.map(Checksum::new).transpose()?,
         })
     }
 
     pub(super) fn update(&mut self, bytes: &[u8]) -> Result<(), HashFailed> {
-        self.md5
-            .update(bytes)
-            .map_err(|error| HashFailed::library(&error))?;
-        self.checksum
-            .as_mut()
-            .map_or(Ok(()), |checksum| checksum.update(bytes))
+        self.md5.update(bytes);
+        update(&mut self.checksum, bytes)
     }
 
-    pub(super) fn finish(mut self) -> Result<BodyDigests, HashFailed> {
-        let md5 = self
-            .md5
-            .finish()
-            .map_err(|error| HashFailed::library(&error))?;
-        let mut digests = BodyDigests {
-            md5: [0; 16],
-            checksum: None,
-        };
-        digests.md5.copy_from_slice(&md5);
-        if let Some(checksum) = self.checksum {
-            digests.checksum = Some((checksum.algorithm, checksum.finish()?));
-        }
-        Ok(digests)
+    pub(super) fn finish(self) -> Result<BodyDigests, HashFailed> {
+        digests(self.md5.finish(), self.checksum)
     }
 }
 
+fn update(checksum: &mut Option<Checksum>, bytes: &[u8]) -> Result<(), HashFailed> {
+    checksum
+        .as_mut()
+        .map_or(Ok(()), |checksum| checksum.update(bytes))
+}
+
+fn digests(md5: [u8; 16], checksum: Option<Checksum>) -> Result<BodyDigests, HashFailed> {
+    let checksum = checksum.map(|checksum| Ok((checksum.algorithm, checksum.finish()?)));
+    Ok(BodyDigests {
+        md5,
+        checksum: checksum.transpose()?,
+    })
+}
+
 /// Digests of a body in the making.
-pub struct BodyHasher(Place);
+pub struct BodyHasher {
+    md5: Place,
+    checksum: Option<Checksum>,
+}
 
 enum Place {
-    Here(Box<Sums>),
-    Beside {
-        batch: Vec<Bytes>,
-        batch_bytes: usize,
-        batches: mpsc::Sender<Vec<Bytes>>,
-        thread: JoinHandle<Result<BodyDigests, HashFailed>>,
-    },
+    Here(Md5),
+    Pooled(PooledMd5),
 }
 
 impl BodyHasher {
     /// A hasher for a body of `length` bytes.
     ///
     /// # Errors
-    /// [`HashFailed`] when the library refuses.
-    pub fn new(length: u64, checksum: Option<ChecksumAlgorithm>) -> Result<Self, HashFailed> {
-        let mut sums = Sums::new(checksum)?;
-        if length < BESIDE_BYTES_MIN {
-            return Ok(Self(Place::Here(Box::new(sums))));
-        }
-        let (batches, mut waiting) = mpsc::channel::<Vec<Bytes>>(BATCHES_WAITING_MAX);
-        let thread = tokio::task::spawn_blocking(move || {
-            while let Some(batch) = waiting.blocking_recv() {
-                for piece in batch {
-                    sums.update(&piece)?;
-                }
-            }
-            sums.finish()
-        });
-        Ok(Self(Place::Beside {
-            batch: Vec::new(),
-            batch_bytes: 0,
-            batches,
-            thread,
-        }))
+    /// [`HashFailed`] when the library refuses the checksum.
+    pub fn new(
+        pool: &Md5Pool,
+        length: u64,
+        checksum: Option<ChecksumAlgorithm>,
+    ) -> Result<Self, HashFailed> {
+        let checksum = checksum.map(Checksum::new).transpose()?;
+        let md5 = if length < POOLED_BYTES_MIN {
+            Place::Here(Md5::new())
+        } else {
+            Place::Pooled(pool.body())
+        };
+        Ok(Self { md5, checksum })
     }
 
-    /// Adds the next bytes of the body; waits when the thread is behind.
+    /// Adds the next bytes of the body; waits when the pool is behind.
     ///
     /// # Errors
     /// [`HashFailed`] when the library refuses.
     pub async fn update(&mut self, bytes: &Bytes) -> Result<(), HashFailed> {
-        match &mut self.0 {
-            Place::Here(sums) => sums.update(bytes),
-            Place::Beside {
-                batch,
-                batch_bytes,
-                batches,
-                ..
-            } => {
-                batch.push(bytes.clone());
-                *batch_bytes += bytes.len();
-                if *batch_bytes < BATCH_BYTES {
-                    return Ok(());
-                }
-                *batch_bytes = 0;
-                // A thread that gave up tells why when it is joined.
-                let _ = batches.send(std::mem::take(batch)).await;
-                Ok(())
-            }
+        update(&mut self.checksum, bytes)?;
+        match &mut self.md5 {
+            Place::Here(md5) => md5.update(bytes),
+            Place::Pooled(md5) => md5.update(bytes.clone()).await,
         }
+        Ok(())
     }
 
     /// The digests of all bytes added.
     ///
     /// # Errors
-    /// [`HashFailed`] when the library refused anything.
+    /// [`HashFailed`] when the library refuses.
     pub async fn finish(self) -> Result<BodyDigests, HashFailed> {
-        match self.0 {
-            Place::Here(sums) => sums.finish(),
-            Place::Beside {
-                batch,
-                batches,
-                thread,
-                ..
-            } => {
-                let _ = batches.send(batch).await;
-                drop(batches);
-                thread.await.map_err(|error| HashFailed {
-                    reason: error.to_string(),
-                })?
-            }
-        }
+        let md5 = match self.md5 {
+            Place::Here(md5) => md5.finish(),
+            Place::Pooled(md5) => md5.finish().await,
+        };
+        digests(md5, self.checksum)
     }
 }

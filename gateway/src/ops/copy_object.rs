@@ -7,7 +7,7 @@ use super::copy_source::{CopySource, check_length};
 use super::receive::Source;
 use super::{OpResult, detached, tags, unsupported, version};
 use crate::context::{Context, Owned};
-use crate::digest::{BodyHasher, ChecksumAlgorithm};
+use crate::digest::{Checksum, ChecksumAlgorithm};
 use crate::error::ApiError;
 use crate::headers::{StoredHeaders, storage_class, timestamp};
 use crate::precondition::{self, ReadConditions};
@@ -171,11 +171,16 @@ impl Copy {
         let Some(mut bytes) = bytes else {
             return Ok(None);
         };
-        let mut hasher = BodyHasher::new(length, Some(algorithm))?;
+        let mut sum = Checksum::new(algorithm)?;
         while let Some(piece) = bytes.next().await? {
-            hasher.update(&piece).await?;
+            sum.update(&piece)?;
         }
-        Ok(checksum::stored(&hasher.finish().await?))
+        let value = sum.finish()?;
+        Ok(Some(checksum::of(
+            algorithm,
+            ChecksumType::FullObject,
+            value,
+        )))
     }
 
     async fn find(&self, context: &Context) -> Result<ObjectVersion, ApiError> {

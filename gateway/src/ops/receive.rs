@@ -134,7 +134,7 @@ impl<S: Source> Upload<S> {
         inline_bytes: usize,
         algorithm: ChecksumAlgorithm,
     ) -> Result<Received, ApiError> {
-        let hasher = BodyHasher::new(self.length, Some(algorithm))?;
+        let hasher = BodyHasher::new(&context.md5_pool, self.length, Some(algorithm))?;
         let (stored, digests) = if self.length <= inline_bytes as u64 {
             self.keep_in_memory(hasher).await?
         } else {

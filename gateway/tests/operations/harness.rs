@@ -10,6 +10,7 @@ use gateway::admission::MemoryBudget;
 use gateway::auth::{User, Users};
 use gateway::config::GatewayConfig;
 use gateway::context::Context;
+use gateway::digest::Md5Pool;
 use gateway::host::Hosts;
 use gateway::http::{FrontBody, FrontConfig, Regions, RequestIds, S3Front, s3_service};
 use gateway::s3::Gateway;
@@ -90,6 +91,7 @@ impl Server {
             users: users(),
             config,
             budget: budget.clone(),
+            md5_pool: Md5Pool::new(),
             clock,
         };
         let hosts = Hosts::new(&["s3.test".to_owned()], &[REGION.to_owned()]).unwrap();
