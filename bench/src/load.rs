@@ -5,11 +5,12 @@ mod worker;
 
 use crate::client::{Client, Fault, Target};
 use crate::content::{Content, scatter};
-use crate::keys::Keys;
+use crate::keys::{Keys, Layout};
 use crate::mix::{Mix, Operation};
-use crate::options::{Payload, RunOptions, Service, size_text};
+use crate::options::{Payload, RunOptions, size_text};
 use crate::process::Process;
-use crate::report::{Meter, Report, What};
+use crate::report::{Meter, Report, What, write_json};
+use crate::sign::Credentials;
 use crate::tally::Tally;
 use anyhow::{Context, Result, ensure};
 use std::future::Future;
@@ -70,22 +71,70 @@ struct Shared {
     measured: Barrier,
 }
 
-impl Load {
-    /// What the options of `cairn bench run` describe.
-    pub fn new(options: &RunOptions) -> Result<Self> {
-        let signs_payload = options.payload == Payload::Signed;
-        let Service { endpoint, .. } = &options.service;
-        let target = Target::new(endpoint, options.service.credentials()?, signs_payload)?;
+/// What a [`Load`] is made from.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `http://HOST:PORT`
+    pub endpoint: String,
+    /// Who signs.
+    pub credentials: Credentials,
+    /// Whether the hash of the body is signed.
+    pub signs_payload: bool,
+    /// The bucket of every object.
+    pub bucket: String,
+    /// What every key begins with.
+    pub prefix: String,
+    /// How keys are spread.
+    pub layout: Layout,
+    /// The sizes of objects, in bytes; each object has one of them.
+    pub sizes: Vec<u64>,
+    /// Connections.
+    pub connections: usize,
+    /// Threads of the client.
+    pub threads: usize,
+    /// Decides contents and choices.
+    pub seed: u64,
+    /// The server's process, if it is on this machine.
+    pub server: Option<Process>,
+}
+
+impl Settings {
+    fn of(options: &RunOptions) -> Result<Self> {
         Ok(Self {
-            target: Arc::new(target),
+            endpoint: options.service.endpoint.clone(),
+            credentials: options.service.credentials()?,
+            signs_payload: options.payload == Payload::Signed,
             bucket: options.bucket.clone(),
-            keys: Keys::new(&options.prefix, options.layout),
-            content: Content::new(options.seed),
+            prefix: options.prefix.clone(),
+            layout: options.layout,
             sizes: options.size.clone(),
             connections: options.connections.into(),
-            threads: options.threads.min(options.connections).into(),
+            threads: options.threads.into(),
             seed: options.seed,
             server: options.server_pid.map(Process::new),
+        })
+    }
+}
+
+impl Load {
+    /// A load generator; nothing is connected yet.
+    pub fn new(settings: Settings) -> Result<Self> {
+        let Settings {
+            endpoint,
+            credentials,
+            signs_payload,
+            ..
+        } = settings;
+        Ok(Self {
+            target: Arc::new(Target::new(&endpoint, credentials, signs_payload)?),
+            bucket: settings.bucket,
+            keys: Keys::new(&settings.prefix, settings.layout),
+            content: Content::new(settings.seed),
+            sizes: settings.sizes,
+            connections: settings.connections,
+            threads: settings.threads.min(settings.connections),
+            seed: settings.seed,
+            server: settings.server,
             clock: Arc::new(SystemClock::new()),
             next_new: Arc::new(AtomicU64::new(FIRST_NEW)),
         })
@@ -107,11 +156,8 @@ impl Load {
         ))?
     }
 
-    /// Stores the objects with these numbers; every one must succeed.
-    pub fn fill(&self, numbers: Range<u64>) -> Result<()> {
-        if numbers.is_empty() {
-            return Ok(());
-        }
+    /// Stores the objects with these numbers, and measures that; every one must succeed.
+    pub fn fill(&self, numbers: Range<u64>) -> Result<Report> {
         let phase = Phase {
             mix: Mix::only(Operation::Put),
             duration: Duration::MAX,
@@ -119,36 +165,31 @@ impl Load {
             readable: 0..0,
             deletable: 0..0,
         };
-        let (tally, _) = self.phase(phase, Arc::new(AtomicU64::new(numbers.start)), None)?;
-        let why = tally.errors.keys().next();
+        let report = self.phase(phase, Arc::new(AtomicU64::new(numbers.start)))?;
+        let why = report.errors.keys().next();
         ensure!(
-            tally.failed() == 0,
-            "{} of the objects to be read could not be stored: {}",
-            tally.failed(),
+            report.failed == 0,
+            "{} of {} objects could not be stored: {}",
+            report.failed,
+            numbers.end - numbers.start,
             why.map_or("", String::as_str)
         );
-        Ok(())
+        Ok(report)
     }
 
-    /// Runs a phase and measures it.
+    /// Runs a phase and measures it; objects that it stores have numbers of their own.
     pub fn measure(&self, phase: Phase) -> Result<Report> {
+        self.phase(phase, self.next_new.clone())
+    }
+
+    /// Runs the clients of a phase in threads of their own, each with a runtime of its own: a client's work
+    /// then never moves between cores.
+    fn phase(&self, phase: Phase, next_put: Arc<AtomicU64>) -> Result<Report> {
         let sizes: Vec<String> = self.sizes.iter().copied().map(size_text).collect();
         let what = What {
             work: format!("{} {}", phase.mix, sizes.join(",")),
             connections: self.connections,
         };
-        let (_, report) = self.phase(phase, self.next_new.clone(), Some(what))?;
-        report.context("a phase that is measured has a report")
-    }
-
-    /// Runs the clients of a phase in threads of their own, each with a runtime of its own: a client's work
-    /// then never moves between cores.
-    fn phase(
-        &self,
-        phase: Phase,
-        next_put: Arc<AtomicU64>,
-        what: Option<What>,
-    ) -> Result<(Tally, Option<Report>)> {
         let shared = Arc::new(Shared {
             load: self.clone(),
             budget: AtomicU64::new(phase.operations),
@@ -176,11 +217,7 @@ impl Load {
             tally.add(thread.join().expect("a client does not panic")?);
         }
         let took = self.clock.monotonic() - began;
-        let report = match what {
-            Some(what) => Some(meter.stop(what, took, &tally)?),
-            None => None,
-        };
-        Ok((tally, report))
+        meter.stop(what, took, &tally)
     }
 
     fn client(&self) -> Client {
@@ -227,7 +264,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
 
 /// `cairn bench run`: prepares, warms up, measures, prints, and deletes what it made.
 pub fn run(options: &RunOptions) -> Result<()> {
-    let load = Load::new(options)?;
+    let load = Load::new(Settings::of(options)?)?;
     let made_bucket = load.make_bucket()?;
     let result = measure(&load, options);
     if !options.keep {
@@ -237,8 +274,7 @@ pub fn run(options: &RunOptions) -> Result<()> {
     let report = result?;
     print!("{}", report.table());
     if let Some(file) = &options.json {
-        let json = serde_json::to_string_pretty(&report)? + "\n";
-        std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))?;
+        write_json(file, &report)?;
     }
     ensure!(report.operations > 0, "no operation succeeded");
     ensure!(report.failed == 0, "{} operations failed", report.failed);

@@ -4,9 +4,10 @@ use crate::mix::Operation;
 use crate::process::Process;
 use crate::table::{Table, maybe, number};
 use crate::tally::{Count, Tally};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// One measured run.
@@ -203,6 +204,12 @@ impl Latency {
     fn cells(&self) -> [String; 3] {
         [self.p50, self.p99, self.max].map(number)
     }
+}
+
+/// Writes figures for machines.
+pub fn write_json(file: &Path, figures: &impl Serialize) -> Result<()> {
+    let json = serde_json::to_string_pretty(figures)? + "\n";
+    std::fs::write(file, json).with_context(|| format!("cannot write {}", file.display()))
 }
 
 /// Milliseconds.

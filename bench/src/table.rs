@@ -19,6 +19,12 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Adds a row with the same figure of each of several things.
+    pub fn row_of<T>(&mut self, name: &str, things: &[T], figure: impl Fn(&T) -> String) {
+        let cells = things.iter().map(figure);
+        self.row(std::iter::once(name.to_owned()).chain(cells).collect());
+    }
+
     /// In Markdown, with columns that also line up when it is read as it stands.
     pub fn markdown(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -89,10 +95,10 @@ mod tests {
     fn numbers_are_short() {
         for (value, text) in [
             (0.0, "0"),
-            (0.03141, "0.031"),
-            (3.14159, "3.14"),
-            (31.4159, "31.4"),
-            (3141.59, "3142"),
+            (0.01234, "0.012"),
+            (1.23456, "1.23"),
+            (12.3456, "12.3"),
+            (1234.56, "1235"),
         ] {
             assert_eq!(number(value), text);
         }

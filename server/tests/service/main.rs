@@ -9,5 +9,6 @@
 mod checks;
 #[path = "../common/mod.rs"]
 mod common;
+mod measures;
 mod operator;
 mod winner;

@@ -57,6 +57,7 @@ const SKIPPED_FOLDERS: &[&str] = &[
     "data",
     "corpus",
     "artifacts",
+    "bench-results",
     "__pycache__",
 ];
 const TEXT_EXTENSIONS: &[&str] = &["rs", "toml", "md", "sh", "py", "c", "h", "tsv", "txt"];

@@ -1,0 +1,169 @@
+//! One round of one row: the server that it needs, its objects, and the measuring.
+
+use super::rows::{Place, Row};
+use crate::installation::{Installation, Server};
+use crate::keys::Layout;
+use crate::load::{Load, Phase, Settings};
+use crate::mix::Mix;
+use crate::process::Process;
+use crate::report::{Report, ms};
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use types::clock::{Clock, SystemClock};
+
+const WARM_UP: Duration = Duration::from_millis(300);
+/// A server that used less than this in [`QUIET_FOR`] has finished what it does behind the answers.
+const QUIET_CPU: Duration = Duration::from_millis(10);
+const QUIET_FOR: Duration = Duration::from_millis(200);
+/// Longer is not waited for it.
+const QUIET_WITHIN: Duration = Duration::from_secs(4);
+
+/// What one round measured.
+#[derive(Debug, Clone, Serialize)]
+pub struct Round {
+    /// The requests and answers.
+    #[serde(flatten)]
+    pub report: Report,
+    /// CPU time that the server used after the last answer, for each operation: flushes and compactions.
+    pub behind_cpu_ms_per_op: f64,
+}
+
+/// The servers of a suite.
+pub struct Stage<'a> {
+    binary: &'a Path,
+    disk: PathBuf,
+    memory: PathBuf,
+    duration: Duration,
+    clock: SystemClock,
+    /// The server for all rounds, and the rows whose objects are there.
+    kept: Option<(Installation, Server, BTreeMap<&'static str, Load>)>,
+    fresh: u64,
+}
+
+impl<'a> Stage<'a> {
+    /// Servers of `binary` in new directories under `disk` and `memory`.
+    pub fn new(binary: &'a Path, disk: PathBuf, memory: PathBuf, duration: Duration) -> Self {
+        Self {
+            binary,
+            disk,
+            memory,
+            duration,
+            clock: SystemClock::new(),
+            kept: None,
+            fresh: 0,
+        }
+    }
+
+    /// Runs one round.
+    pub fn round(&mut self, row: &Row) -> Result<Round> {
+        match row.place {
+            Place::Disk => self.round_on_kept(row),
+            Place::FreshDisk => self.round_on_fresh(row, &self.disk.clone()),
+            Place::Memory => self.round_on_fresh(row, &self.memory.clone()),
+        }
+    }
+
+    fn round_on_kept(&mut self, row: &Row) -> Result<Round> {
+        if self.kept.is_none() {
+            let installation = Installation::new(self.binary, &self.disk.join("kept"))?;
+            let (server, _) = installation.start(&self.clock)?;
+            self.kept = Some((installation, server, BTreeMap::new()));
+        }
+        let (_, server, loads) = self.kept.as_mut().expect("made above");
+        let load = match loads.entry(row.name) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let load = entry.insert(prepare(row, server)?);
+                wait_until_quiet(server.process(), &self.clock)?;
+                load
+            }
+        };
+        measure(row, load, server, self.duration, &self.clock)
+    }
+
+    fn round_on_fresh(&mut self, row: &Row, place: &Path) -> Result<Round> {
+        self.fresh += 1;
+        let installation =
+            Installation::new(self.binary, &place.join(format!("fresh{}", self.fresh)))?;
+        let (server, _) = installation.start(&self.clock)?;
+        let result = prepare(row, &server)
+            .and_then(|load| measure(row, &load, &server, self.duration, &self.clock));
+        drop(server);
+        installation.remove()?;
+        result
+    }
+
+    /// Ends what runs and deletes what was made.
+    pub fn clear(self) -> Result<()> {
+        if let Some((installation, server, _)) = self.kept {
+            drop(server);
+            installation.remove()?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes the row's bucket and the objects that are to be read.
+fn prepare(row: &Row, server: &Server) -> Result<Load> {
+    let load = Load::new(Settings {
+        endpoint: server.endpoint.clone(),
+        credentials: Installation::credentials(),
+        signs_payload: false,
+        bucket: row.bucket(),
+        prefix: "bench".to_owned(),
+        layout: Layout::Tree,
+        sizes: vec![row.size_bytes],
+        connections: row.connections,
+        threads: 1,
+        seed: 1,
+        server: Some(server.process()),
+    })?;
+    load.make_bucket()?;
+    load.fill(0..row.objects)?;
+    Ok(load)
+}
+
+fn measure(
+    row: &Row,
+    load: &Load,
+    server: &Server,
+    duration: Duration,
+    clock: &dyn Clock,
+) -> Result<Round> {
+    let mut phase = Phase {
+        mix: Mix::only(row.operation),
+        duration: WARM_UP,
+        operations: row.operations_max.min(10_000),
+        readable: 0..row.objects,
+        deletable: 0..0,
+    };
+    load.measure(phase.clone())?;
+    wait_until_quiet(server.process(), clock)?;
+    phase.duration = duration;
+    phase.operations = row.operations_max;
+    let report = load.measure(phase)?;
+    let behind = wait_until_quiet(server.process(), clock)?;
+    Ok(Round {
+        behind_cpu_ms_per_op: ms(behind) / report.operations.max(1) as f64,
+        report,
+    })
+}
+
+/// Waits until the server does nothing, so that no row pays for another's; the CPU time that it used meanwhile.
+pub fn wait_until_quiet(server: Process, clock: &dyn Clock) -> Result<Duration> {
+    let (began, first) = (clock.monotonic(), server.cpu()?);
+    let mut last = first;
+    while clock.monotonic() - began < QUIET_WITHIN {
+        std::thread::sleep(QUIET_FOR);
+        let now = server.cpu()?;
+        if now.saturating_sub(last) <= QUIET_CPU {
+            last = now;
+            break;
+        }
+        last = now;
+    }
+    Ok(last.saturating_sub(first))
+}
