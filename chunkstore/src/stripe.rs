@@ -11,6 +11,7 @@
 //! - [`writer`]: an object's bytes to chunks
 //! - [`gather`]: cells of one stripe from its disks, rebuilt where they are lost
 //! - [`reader`]: a range of a chunk as a stream
+//! - [`read_ahead`]: the stripes of a reader in order, fetched ahead where that helps
 
 pub(crate) mod buffer;
 pub(crate) mod gather;
@@ -18,5 +19,6 @@ pub(crate) mod layout;
 pub(crate) mod metrics;
 pub(crate) mod put;
 pub(crate) mod quorum;
+mod read_ahead;
 pub(crate) mod reader;
 pub(crate) mod writer;

@@ -3,6 +3,7 @@
 use super::gather::{Gather, Stripe, Wanted};
 use super::layout::{Layout, StripePart, cells};
 use super::metrics;
+use super::read_ahead::ReadAhead;
 use crate::chunk_store::Inner;
 use crate::error::ReadChunkError;
 use ::metrics::counter;
@@ -35,7 +36,7 @@ pub(crate) fn read(
 
 type Cells = Result<Vec<Bytes>, ReadChunkError>;
 
-/// The stripes that hold the range, a few of them under way at once.
+/// The stripes that hold the range, a few of them under way at once where devices are waited for.
 fn stripes(store: Arc<Inner>, chunk: &ChunkRef, range: Range<u64>) -> BoxStream<'static, Cells> {
     if let Err(error) = check(chunk, &range) {
         return stream::iter([Err(error)]).boxed();
@@ -50,20 +51,18 @@ fn stripes(store: Arc<Inner>, chunk: &ChunkRef, range: Range<u64>) -> BoxStream<
     let span = tracing::debug_span!("read_chunk", %pg, chunk = %id);
     let read_ahead = store.options.read_ahead;
     let parts = layout.parts(range.start + chunk.skip..range.end + chunk.skip);
-    stream::iter(parts)
-        .map(move |part| {
-            // A long read follows the map: shards may move while it goes on.
-            let group = store.group(pg).unwrap_or_else(|| Arc::clone(&group));
-            let stripe = Stripe {
-                group,
-                chunk: id,
-                stripe: part.stripe,
-                stripe_bytes: part.stripe_bytes,
-            };
-            read_stripe(Arc::clone(&store), stripe, part).instrument(span.clone())
-        })
-        .buffered(read_ahead)
-        .boxed()
+    let stripes = parts.map(move |part| {
+        // A long read follows the map: shards may move while it goes on.
+        let group = store.group(pg).unwrap_or_else(|| Arc::clone(&group));
+        let stripe = Stripe {
+            group,
+            chunk: id,
+            stripe: part.stripe,
+            stripe_bytes: part.stripe_bytes,
+        };
+        read_stripe(Arc::clone(&store), stripe, part).instrument(span.clone())
+    });
+    ReadAhead::new(stripes, read_ahead).boxed()
 }
 
 fn check(chunk: &ChunkRef, range: &Range<u64>) -> Result<(), ReadChunkError> {
