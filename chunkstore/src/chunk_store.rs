@@ -257,6 +257,12 @@ impl ChunkStore {
         reader::read(Arc::clone(&self.inner), chunk, range)
     }
 
+    /// Bytes that a stripe takes in memory with its parity, at the most.
+    #[must_use]
+    pub fn stripe_memory_bytes(&self) -> u64 {
+        (self.inner.plan().shards_max * CELL_BYTES) as u64
+    }
+
     /// Deletes every shard of the chunk from the disks of its group. Only for chunks that nothing
     /// refers to any more. Disks that the map says are gone for good are left out.
     ///

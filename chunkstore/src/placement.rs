@@ -58,6 +58,8 @@ pub(crate) enum NoGroup {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub view: Arc<ClusterView>,
+    /// The most shards that a stripe of any group has.
+    pub shards_max: usize,
     groups: BTreeMap<PgId, Arc<Group>>,
     striped: Vec<Share>,
     small: Vec<Share>,
@@ -72,7 +74,9 @@ impl Plan {
             .map(|record| (record.id, Arc::new(join(&view, record, disks))))
             .collect();
         let shares = |class| shares(&view, &groups, class);
+        let shards = groups.values().map(|group| group.record.profile.shards());
         Self {
+            shards_max: shards.max().unwrap_or(0),
             striped: shares(PgClass::Striped),
             small: shares(PgClass::Small),
             fallback: shares(PgClass::Fallback),

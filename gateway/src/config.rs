@@ -11,7 +11,7 @@ pub struct GatewayConfig {
     pub region: String,
     /// Further names of the region that CreateBucket accepts as its LocationConstraint.
     pub region_aliases: Vec<String>,
-    /// Bytes that the buffers of all requests together may take.
+    /// Bytes that the bodies of all requests together may take in memory.
     pub memory_limit_bytes: u64,
     /// Longest time that a request waits for its share of that memory before it is refused.
     pub admission_wait: Duration,
@@ -58,8 +58,8 @@ pub enum ConfigError {
         /// The largest size possible.
         max: usize,
     },
-    /// Not even one upload would be admitted.
-    #[error("memory_limit: {given} bytes do not suffice for one upload; at least {min}")]
+    /// Large uploads and downloads would never be admitted.
+    #[error("memory_limit: {given} bytes for bodies do not suffice; at least {min}")]
     MemoryTooSmall {
         /// The configured limit.
         given: u64,
@@ -89,7 +89,7 @@ impl GatewayConfig {
             let (given, max) = (self.inline_bytes, limits::INLINE_BYTES_CAP);
             return Err(ConfigError::InlineTooLarge { given, max });
         }
-        let min = crate::admission::LEASE_BYTES_MAX;
+        let min = crate::admission::BUDGET_BYTES_MIN;
         if self.memory_limit_bytes < min {
             return Err(ConfigError::MemoryTooSmall {
                 given: self.memory_limit_bytes,

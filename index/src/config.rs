@@ -18,6 +18,9 @@ pub struct IndexConfig {
     pub data_partitions: u32,
     /// Bytes of memory for cached blocks of the engine.
     pub cache_bytes: usize,
+    /// Bytes of memory for writes that the engine has in its log and not yet in files. For moments, while
+    /// files are written, it takes half as much again.
+    pub write_buffer_bytes: usize,
     /// Age of its oldest chunk at which a commit is refused; see `types::limits::WRITE_DEADLINE`.
     pub write_deadline: Duration,
 }
@@ -32,6 +35,7 @@ impl IndexConfig {
             home_epoch: 1,
             data_partitions: 4,
             cache_bytes: 256 << 20,
+            write_buffer_bytes: 64 << 20,
             write_deadline: WRITE_DEADLINE,
         }
     }

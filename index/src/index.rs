@@ -72,6 +72,7 @@ impl Index {
     ) -> Result<Self, OpenIndexError> {
         let options = RocksOptions {
             block_cache_bytes: config.cache_bytes,
+            write_buffer_bytes: config.write_buffer_bytes,
             ..RocksOptions::new(&config.dir)
         };
         let engine = Arc::new(RocksEngine::open(&options)?);

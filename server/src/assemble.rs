@@ -18,9 +18,6 @@ use types::entropy::OsEntropy;
 use types::ids::IdSource;
 use types::{Clock, ClusterView, DiskId, DiskState, Entropy};
 
-/// Memory that the catalogues of all disks share.
-const CATALOG_MEMORY_BYTES: usize = 64 << 20;
-
 /// The open storage of an installation.
 pub struct Storage {
     /// Names, versions, manifests and control state.
@@ -137,7 +134,8 @@ fn open_index(
 ) -> Result<Index> {
     let index_config = IndexConfig {
         region: REGION,
-        cache_bytes: config.index_cache as usize,
+        cache_bytes: config.memory.index_cache as usize,
+        write_buffer_bytes: config.memory.index_writes as usize,
         write_deadline: config.write_deadline,
         ..IndexConfig::in_dir(config.index_dir.clone())
     };
@@ -207,7 +205,7 @@ async fn open_disks(
     found: &[FoundDisk],
     clock: &Arc<dyn Clock>,
 ) -> Result<(ClusterView, Vec<(LocalDisk, Arc<DiskStore>)>)> {
-    let memory = CatalogMemory::new(CATALOG_MEMORY_BYTES);
+    let memory = CatalogMemory::new(config.memory.catalogs as usize);
     let mut opened = Vec::new();
     for disk in found {
         let Some(identity) = &disk.identity else {

@@ -3,10 +3,12 @@
 //! A flag wins over a variable, a variable over the file, the file over the default. [`Source`] is
 //! what was given; [`Config`] is what is in force, checked.
 
+mod memory;
 mod settings;
 mod units;
 mod validate;
 
+pub use memory::MemoryPlan;
 pub use settings::{LogFormat, Source, UserSetting};
 #[cfg(test)]
 use units::{Size, Span};

@@ -65,11 +65,13 @@ pub async fn run(config: Config) -> Result<()> {
     let admin_task = tokio::spawn(admin_server.into_future());
 
     let runner = start_workers(&config, &storage).await?;
-    let front = front(&config, &storage, &root)?;
+    let (front, budget) = front(&config, &storage, &root)?;
     let evidence = act_on_evidence(&storage.cluster, &storage.index, queue);
     announce(&config, s3_listener.local_addr()?, &root);
     ready.store(true, Ordering::Relaxed);
     let limits = ServeLimits {
+        max_connections: config.memory.connections,
+        budget: Some(budget),
         drain: config.drain_timeout,
         ..Default::default()
     };
@@ -137,11 +139,12 @@ fn users(config: &Config, root: &RootKey) -> Result<Users> {
     Ok(Users::new(std::iter::once(root).chain(others))?)
 }
 
-fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<S3Front> {
+/// The service, and the budget that its requests share.
+fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<(S3Front, MemoryBudget)> {
     let gateway_config = GatewayConfig {
         region: config.region.clone(),
         region_aliases: config.region_aliases.clone(),
-        memory_limit_bytes: config.memory_limit,
+        memory_limit_bytes: config.memory.bodies,
         inline_bytes: config.inline_limit,
         read_deadline: config.read_deadline,
         ..Default::default()
@@ -170,7 +173,7 @@ fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<S3Front> 
         Gateway::new(Arc::new(context)),
         users,
         hosts.clone(),
-        budget,
+        budget.clone(),
     );
     let front_config = FrontConfig {
         regions: Regions {
@@ -180,11 +183,8 @@ fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<S3Front> 
         hosts,
         body_idle: Duration::from_secs(FrontConfig::DEFAULT_BODY_IDLE_S),
     };
-    Ok(S3Front::new(
-        service,
-        front_config,
-        RequestIds::new(storage.entropy.as_ref()),
-    ))
+    let ids = RequestIds::new(storage.entropy.as_ref());
+    Ok((S3Front::new(service, front_config, ids), budget))
 }
 
 async fn start_workers(config: &Config, storage: &Storage) -> Result<Runner> {

@@ -6,6 +6,8 @@
 //! cannot get its quorum, the chunk ends at the last acknowledged stripe, and all that follows goes back
 //! to the end of that list, to be laid out anew in another group.
 
+mod memory;
+
 use super::buffer::StripeBuffer;
 use super::layout::stripe_bytes_max;
 use super::metrics;

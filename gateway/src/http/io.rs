@@ -1,6 +1,7 @@
 //! A client's connection, guarded against clients that stop reading and against answers that are
 //! lost because the client is still sending.
 
+use crate::admission::MemoryBudget;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -16,14 +17,26 @@ use tokio::time::{Sleep, sleep};
 const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 32 * 1024 * 1024;
 
-/// A TCP connection. A write that makes no progress for `stall` fails. If `unread` is set, closing
+/// How long a write may make no progress while downloads wait to be let in.
+const CROWDED_STALL: Duration = Duration::from_secs(5);
+
+/// How long writes may make no progress.
+#[derive(Debug, Clone)]
+pub(super) struct Stall {
+    /// In any case.
+    pub(super) longest: Duration,
+    /// It says whether others wait for the memory that the connection keeps.
+    pub(super) budget: Option<MemoryBudget>,
+}
+
+/// A TCP connection. A write that makes no progress for too long fails. If `unread` is set, closing
 /// first sends the end of the stream and then reads and drops what the client still sends: to
 /// close over unread bytes would reset the connection, and the client might never see the answer.
 pub(super) struct ConnectionIo {
     stream: TcpStream,
-    stall: Duration,
-    /// Runs only while a write waits.
-    stalled: Option<Pin<Box<Sleep>>>,
+    stall: Stall,
+    /// Runs only while a write waits: until the next look at it, which has waited so long then.
+    stalled: Option<(Pin<Box<Sleep>>, Duration)>,
     unread: Arc<AtomicBool>,
     closing: Closing,
 }
@@ -37,7 +50,7 @@ enum Closing {
 }
 
 impl ConnectionIo {
-    pub(super) fn new(stream: TcpStream, stall: Duration, unread: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(stream: TcpStream, stall: Stall, unread: Arc<AtomicBool>) -> Self {
         Self {
             stream,
             stall,
@@ -57,13 +70,26 @@ impl ConnectionIo {
             self.stalled = None;
             return outcome;
         }
-        let stall = self.stall;
-        let deadline = self.stalled.get_or_insert_with(|| Box::pin(sleep(stall)));
-        ready!(deadline.as_mut().poll(cx));
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the client stopped reading",
-        )))
+        let stall = &self.stall;
+        let pause = stall.longest.min(CROWDED_STALL);
+        loop {
+            let (timer, waited) = self
+                .stalled
+                .get_or_insert_with(|| (Box::pin(sleep(pause)), pause));
+            ready!(timer.as_mut().poll(cx));
+            let is_crowded = stall
+                .budget
+                .as_ref()
+                .is_some_and(MemoryBudget::downloads_wait);
+            if *waited >= stall.longest || is_crowded {
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the client stopped reading",
+                )));
+            }
+            *waited += pause;
+            timer.set(sleep(pause));
+        }
     }
 
     /// Reads and drops until the client closes, or it has been enough.

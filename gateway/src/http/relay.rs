@@ -108,7 +108,7 @@ impl Relay {
         let Some(Collected(bytes)) = extensions.get().copied() else {
             return Ok(None);
         };
-        let leased = self.budget.upload(bytes).await;
+        let leased = self.budget.collected(bytes).await;
         let leased = leased.map_err(|error| S3Error::from(ApiError::from(error)))?;
         Ok(Some(leased))
     }

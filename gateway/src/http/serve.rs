@@ -2,7 +2,8 @@
 //! that begin with it.
 
 use super::S3Front;
-use super::io::ConnectionIo;
+use super::io::{ConnectionIo, Stall};
+use crate::admission::MemoryBudget;
 use http::header;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -21,6 +22,12 @@ use tokio_util::sync::CancellationToken;
 /// The pause after a failed accept: usually the process is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// When less than this part of all connections is left, new ones may be idle for a shorter time, so that
+/// idle ones do not keep others out.
+const CROWDED_SHARE: usize = 4;
+/// That time.
+const CROWDED_HEADER_READ: Duration = Duration::from_secs(5);
+
 /// What one listener grants its clients.
 #[derive(Debug, Clone)]
 pub struct ServeLimits {
@@ -37,6 +44,8 @@ pub struct ServeLimits {
     pub max_streams: u32,
     /// The longest time without progress in sending to a client.
     pub write_stall: Duration,
+    /// The budget for bodies: while it has none left, clients that do not read are given less time.
+    pub budget: Option<MemoryBudget>,
     /// How long requests may go on after the signal to shut down.
     pub drain: Duration,
 }
@@ -50,6 +59,7 @@ impl Default for ServeLimits {
             max_buffer_len: 128 * 1024,
             max_streams: 64,
             write_stall: Duration::from_secs(60),
+            budget: None,
             drain: Duration::from_secs(30),
         }
     }
@@ -82,8 +92,14 @@ pub async fn serve(
                 continue;
             }
         };
+        let is_crowded = slots.available_permits() < limits.max_connections / CROWDED_SHARE;
         let connection = Connection {
             front: front.clone(),
+            header_read: if is_crowded {
+                limits.header_read.min(CROWDED_HEADER_READ)
+            } else {
+                limits.header_read
+            },
             limits: Arc::clone(&limits),
             watcher: graceful.watcher(),
             _slot: slot,
@@ -114,6 +130,7 @@ async fn accept(
 
 struct Connection {
     front: S3Front,
+    header_read: Duration,
     limits: Arc<ServeLimits>,
     watcher: Watcher,
     _slot: OwnedSemaphorePermit,
@@ -132,23 +149,28 @@ impl Connection {
             hyper::service::service_fn(move |request: http::Request<Incoming>| {
                 asked.store(true, Ordering::Relaxed);
                 let (front, unread) = (front.clone(), Arc::clone(&unread));
-                async move {
+                // Boxed, because hyper keeps room for the whole future while the connection is idle.
+                Box::pin(async move {
                     let response = front.handle(request).await;
                     if response.headers().contains_key(header::CONNECTION) {
                         unread.store(true, Ordering::Release);
                     }
                     Ok::<_, std::convert::Infallible>(response)
-                }
+                })
             })
         };
-        let io = TokioIo::new(ConnectionIo::new(stream, self.limits.write_stall, unread));
-        let builder = builder(&self.limits);
+        let stall = Stall {
+            longest: self.limits.write_stall,
+            budget: self.limits.budget.clone(),
+        };
+        let io = TokioIo::new(ConnectionIo::new(stream, stall, unread));
+        let builder = builder(&self.limits, self.header_read);
         let mut served = pin!(
             self.watcher
                 .watch(builder.serve_connection(io, service).into_owned())
         );
         // The first bytes decide between HTTP/1.1 and HTTP/2; hyper sets no limit on that wait.
-        let outcome = match timeout(self.limits.header_read, &mut served).await {
+        let outcome = match timeout(self.header_read, &mut served).await {
             Ok(outcome) => outcome,
             Err(_) if asked.load(Ordering::Relaxed) => served.await,
             Err(_) => return,
@@ -159,19 +181,19 @@ impl Connection {
     }
 }
 
-fn builder(limits: &ServeLimits) -> Builder<TokioExecutor> {
+fn builder(limits: &ServeLimits, header_read: Duration) -> Builder<TokioExecutor> {
     let header_len = u32::try_from(limits.max_buffer_len).unwrap_or(u32::MAX);
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_read)
+        .header_read_timeout(header_read)
         .max_headers(limits.max_headers)
         .max_buf_size(limits.max_buffer_len);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(limits.header_read)
+        .keep_alive_interval(header_read)
         .max_header_list_size(header_len)
         .max_concurrent_streams(limits.max_streams)
         .initial_stream_window_size(1024 * 1024)

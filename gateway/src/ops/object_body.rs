@@ -1,7 +1,7 @@
 //! The body of a GET: verified bytes, and exactly as many as were announced, or an error that
 //! aborts the connection.
 
-use crate::admission::Lease;
+use crate::admission::{DownloadLease, Exhausted, GiveBack, SENDING_BYTES_MAX};
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::metrics;
@@ -13,11 +13,12 @@ use http_body_util::StreamBody;
 use index::PlacedChunk;
 use index::key::object::VersionRecord;
 use index::store::StoreError;
+use parking_lot::Mutex;
 use s3s::Body;
 use s3s::dto::StreamingBlob;
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use types::ChunkRef;
 
@@ -39,6 +40,9 @@ pub(crate) enum SendError {
         /// Bytes that are not there.
         missing: u64,
     },
+    /// There is no memory to read on.
+    #[error(transparent)]
+    Memory(#[from] Exhausted),
     /// It took so long that what it reads may be reclaimed soon.
     #[error("the download took longer than {limit:?}")]
     Deadline {
@@ -52,6 +56,7 @@ impl From<SendError> for ApiError {
         match error {
             SendError::Chunk(error) => error.into(),
             SendError::Index(error) => error.into(),
+            SendError::Memory(error) => error.into(),
             SendError::Short { .. } | SendError::Deadline { .. } => Self::internal(error),
         }
     }
@@ -67,7 +72,17 @@ pub(crate) struct Reader {
     chunks: VecDeque<(ChunkRef, Range<u64>)>,
     current: Option<BoxStream<'static, Result<Bytes, ReadChunkError>>>,
     started: Duration,
-    _lease: Lease,
+    lease: DownloadLease,
+}
+
+/// A download whose client has been given a piece and has not asked for the next.
+struct Parked(Mutex<Parking>);
+
+struct Parking {
+    /// `None` while it reads.
+    reader: Option<Reader>,
+    /// It was here already when memory was last asked for.
+    is_idle: bool,
 }
 
 /// A body of `range` of the object that `record` describes. The first bytes have been read and
@@ -81,10 +96,20 @@ pub(crate) async fn open(
     let Some(first) = sending.next().await? else {
         return Ok(StreamingBlob::from(Body::empty()));
     };
-    let rest = stream::unfold(Some(sending), |sending| async {
-        let mut sending = sending?;
+    let reads_ahead = sending.left.end - sending.left.start > SENDING_BYTES_MAX;
+    let parked = Arc::new(Parked::new(sending));
+    if reads_ahead {
+        let watched: Weak<Parked> = Arc::downgrade(&parked);
+        context.budget.watch(watched);
+    }
+    let rest = stream::unfold(Some(parked), |parked| async {
+        let parked = parked?;
+        let mut sending = parked.take();
         match sending.next().await {
-            Ok(piece) => piece.map(|piece| (Ok(piece), Some(sending))),
+            Ok(piece) => {
+                parked.park(sending);
+                piece.map(|piece| (Ok(piece), Some(parked)))
+            }
             Err(error) => {
                 tracing::error!(%error, "the download is cut off");
                 Some((Err(error), None))
@@ -110,8 +135,8 @@ pub(crate) fn of_bytes(bytes: Bytes) -> StreamingBlob {
 }
 
 impl Reader {
-    /// Waits for the share of memory that reading `range` of the object needs; nothing is read yet. The
-    /// object's bytes must not be inline.
+    /// Waits for the entry of a download of `range` of the object; nothing is read yet. The object's bytes
+    /// must not be inline.
     pub(crate) async fn new(
         context: &Arc<Context>,
         record: VersionRecord,
@@ -125,7 +150,7 @@ impl Reader {
             chunks: VecDeque::new(),
             current: None,
             started: context.clock.monotonic(),
-            _lease: lease,
+            lease,
         })
     }
 
@@ -142,6 +167,7 @@ impl Reader {
             if self.context.clock.monotonic().saturating_sub(self.started) > limit {
                 return Err(SendError::Deadline { limit });
             }
+            self.lease.buffers(self.left.end - self.left.start).await?;
             let Some(current) = &mut self.current else {
                 self.next_chunk().await?;
                 continue;
@@ -159,6 +185,13 @@ impl Reader {
                 None => self.current = None,
             }
         }
+    }
+
+    /// Drops what was read ahead, and the memory it took. The next call of [`Reader::next`] reads it again.
+    fn give_back(&mut self) {
+        self.current = None;
+        self.chunks.clear();
+        self.lease.give_back();
     }
 
     async fn next_chunk(&mut self) -> Result<(), SendError> {
@@ -187,5 +220,38 @@ impl Reader {
             }
         }
         Ok(())
+    }
+}
+
+impl Parked {
+    fn new(reader: Reader) -> Self {
+        Self(Mutex::new(Parking {
+            reader: Some(reader),
+            is_idle: false,
+        }))
+    }
+
+    fn take(&self) -> Reader {
+        let reader = self.0.lock().reader.take();
+        reader.expect("one piece is read at a time")
+    }
+
+    fn park(&self, reader: Reader) {
+        *self.0.lock() = Parking {
+            reader: Some(reader),
+            is_idle: false,
+        };
+    }
+}
+
+impl GiveBack for Parked {
+    fn give_back_if_idle(&self) {
+        let mut parking = self.0.lock();
+        if parking.is_idle
+            && let Some(reader) = &mut parking.reader
+        {
+            reader.give_back();
+        }
+        parking.is_idle = true;
     }
 }

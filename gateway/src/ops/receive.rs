@@ -2,7 +2,7 @@
 //! while it arrives. Nothing of it is visible until the caller has committed it.
 
 use super::commit::Failed;
-use crate::admission::Lease;
+use crate::admission::{ENTRY_BYTES, Exhausted, Pace, UploadLease};
 use crate::body::{PayloadStream, open_payload};
 use crate::context::Context;
 use crate::digest::{BodyDigests, BodyHasher, ChecksumAlgorithm, Declared};
@@ -13,8 +13,12 @@ use chunkstore::{ObjectWriter, WriteTarget, Written};
 use index::key::cluster::MissingShards;
 use index::{Bucket, NewBody};
 use s3s::S3Request;
+use std::time::Duration;
 use types::limits::PART_BYTES_MAX;
-use types::{ChunkId, Manifest, ManifestId};
+use types::{ChunkId, Clock, Manifest, ManifestId};
+
+/// A client that sends nothing for this long keeps no buffers while others wait for them.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// Where the bytes of a new body come from.
 pub(crate) trait Source: Send {
@@ -51,7 +55,10 @@ impl Source for Wire {
 pub(crate) struct Upload<S> {
     source: S,
     length: u64,
-    lease: Lease,
+    /// Bytes that have come so far.
+    received: u64,
+    pace: Pace,
+    lease: UploadLease,
 }
 
 /// Where the bytes of a received body are.
@@ -64,11 +71,11 @@ pub(crate) enum Stored {
 pub(crate) struct Received {
     pub(crate) stored: Stored,
     pub(crate) digests: BodyDigests,
-    _lease: Lease,
+    _lease: UploadLease,
 }
 
 impl Upload<Wire> {
-    /// Judges the headers of an upload, and waits for its share of memory.
+    /// Judges the headers of an upload, and waits until it may be let in.
     pub(crate) async fn open<T>(
         context: &Context,
         request: &S3Request<T>,
@@ -115,12 +122,14 @@ impl Upload<Wire> {
 }
 
 impl<S: Source> Upload<S> {
-    /// Waits for the share of memory that a body of `length` bytes needs.
+    /// Waits until a body of `length` bytes may be let in.
     pub(crate) async fn of(context: &Context, source: S, length: u64) -> Result<Self, ApiError> {
         let lease = context.budget.upload(length).await?;
         Ok(Self {
             source,
             length,
+            received: 0,
+            pace: Pace::default(),
             lease,
         })
     }
@@ -173,9 +182,10 @@ impl<S: Source> Upload<S> {
             manifest,
             size: Some(self.length),
         });
-        match self.copy_to(&mut writer, hasher).await {
+        match self.copy_to(context, &mut writer, hasher).await {
             Ok(digests) => {
                 let written = writer.finish().await?;
+                self.lease.keep(0);
                 assert_eq!(written.length, self.length, "a whole body is written whole");
                 Ok((Stored::Chunks(manifest, written), digests))
             }
@@ -188,16 +198,84 @@ impl<S: Source> Upload<S> {
 
     async fn copy_to(
         &mut self,
+        context: &Context,
         writer: &mut ObjectWriter,
         mut hasher: BodyHasher,
     ) -> Result<BodyDigests, ApiError> {
-        while let Some(piece) = self.source.next().await? {
+        let stripe_bytes = context.chunks.stripe_memory_bytes();
+        loop {
+            let held = writer.filling_bytes();
+            if writer.stripes_held() > 0 || !self.lease.entry_covers(held) {
+                self.make_room(writer, stripe_bytes).await?;
+            }
+            let Some(piece) = self.next_in_time(writer, context.clock.as_ref()).await? else {
+                break;
+            };
+            self.received += piece.len() as u64;
             hasher.update(&piece).await?;
             writer.write(piece).await?;
         }
         let digests = hasher.finish().await?;
         self.source.verify(&digests)?;
         Ok(digests)
+    }
+
+    /// Sees to it that there is memory for the bytes that come next. While others wait for memory, the
+    /// body gives all of its own back after each stripe, and goes to the end of the queue.
+    async fn make_room(
+        &mut self,
+        writer: &mut ObjectWriter,
+        stripe_bytes: u64,
+    ) -> Result<(), ApiError> {
+        if self.lease.is_wanted() {
+            if writer.stripes_held() > 0 && writer.filling_bytes() <= ENTRY_BYTES {
+                while writer.settle_oldest().await? {}
+                self.lease.keep(writer.stripes_held());
+            }
+            self.lease.keep(writer.stripes_held() + 1);
+        }
+        if self.lease.stripes() == 0 {
+            let left = self.length.saturating_sub(self.received);
+            self.lease.first(stripe_bytes, left).await?;
+        }
+        while writer.stripes_held() >= self.lease.stripes()
+            && !self.lease.try_one_more(stripe_bytes)
+            && writer.settle_oldest().await?
+        {}
+        Ok(())
+    }
+
+    /// The next bytes. While others wait for memory and these do not come, what came before is written out.
+    async fn next_in_time(
+        &mut self,
+        writer: &mut ObjectWriter,
+        clock: &dyn Clock,
+    ) -> Result<Option<Bytes>, ApiError> {
+        let mut next = std::pin::pin!(self.source.next());
+        loop {
+            let since = clock.monotonic();
+            let piece = tokio::time::timeout(PAUSE_MAX, &mut next).await;
+            let bytes = match &piece {
+                Ok(Ok(Some(piece))) => piece.len() as u64,
+                _ => 0,
+            };
+            self.pace
+                .waited(clock.monotonic().saturating_sub(since), bytes);
+            let is_slow = self.pace.is_too_slow();
+            if is_slow && self.lease.is_entry_wanted() {
+                return Err(Exhausted.into());
+            }
+            if (is_slow || piece.is_err()) && self.lease.is_wanted() {
+                if writer.flush().await? {
+                    self.lease.keep(0);
+                } else if is_slow {
+                    return Err(Exhausted.into());
+                }
+            }
+            if let Ok(piece) = piece {
+                return piece;
+            }
+        }
     }
 }
 

@@ -175,12 +175,7 @@ async fn too_few_disks_are_unavailable() {
 
 #[tokio::test]
 async fn without_memory_clients_are_slowed_down() {
-    let config = GatewayConfig {
-        memory_limit_bytes: gateway::admission::UPLOAD_BYTES_MAX,
-        ..small_config()
-    };
-    let server = Server::with(config, None);
-    server.make_bucket().await;
+    let server = Server::with_bucket().await;
     let body = pattern(200_000, 1);
     assert_eq!(
         server
@@ -189,7 +184,7 @@ async fn without_memory_clients_are_slowed_down() {
             .status,
         200
     );
-    let lease = server.budget.upload(u64::MAX).await.unwrap();
+    let lease = server.budget.everything();
     for asked in [put("/bucket/key").body(body.clone()), get("/bucket/key")] {
         let refused = server.send(asked).await;
         assert_eq!(refused.refusal(), (503, "SlowDown".into()));

@@ -18,6 +18,7 @@ mod model;
 mod multipart;
 mod objects;
 mod part_copies;
+mod pressure;
 mod probes;
 mod races;
 mod read_versions;

@@ -79,10 +79,10 @@ pub struct Settings {
         value_name = "NAME:CANONICAL_ID:ACCESS_KEY:SECRET"
     )]
     pub users: Option<Vec<UserSetting>>,
-    /// Memory for bodies in flight; past it requests get 503 SlowDown [default: 256MiB]
+    /// Memory of the whole process; requests past it get 503 SlowDown; at least 256MiB [default: 1GiB]
     #[arg(long, env = "CAIRN_MEMORY_LIMIT", value_name = "SIZE")]
     pub memory_limit: Option<Size>,
-    /// Memory of the index's block cache [default: 64MiB]
+    /// Memory of the index's block cache, part of the limit [default: a twelfth of it]
     #[arg(long, env = "CAIRN_INDEX_CACHE", value_name = "SIZE")]
     pub index_cache: Option<Size>,
     /// Largest object kept in the index itself [default: 16KiB]

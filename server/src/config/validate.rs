@@ -1,14 +1,16 @@
 //! From settings to the configuration in force: defaults filled in, values checked against each other.
 
-use super::ConfigError;
 use super::settings::{LogFormat, Settings, Source, UserSetting};
 use super::units::{Size, Span};
+use super::{ConfigError, MemoryPlan};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use types::limits;
 
+/// The default of `memory_limit`, in bytes.
+const MEMORY_LIMIT: u64 = 1 << 30;
 /// Shorter deadlines would refuse every request.
 const DEADLINE_MIN: Duration = Duration::from_millis(100);
 
@@ -42,10 +44,8 @@ pub struct Config {
     pub root: Option<RootCredentials>,
     /// Further users.
     pub users: Vec<UserSetting>,
-    /// Bytes of bodies in flight.
-    pub memory_limit: u64,
-    /// Bytes of the index's block cache.
-    pub index_cache: u64,
+    /// Who has which part of `memory_limit`.
+    pub memory: MemoryPlan,
     /// Largest inline object in bytes.
     pub inline_limit: usize,
     /// Largest small object in bytes.
@@ -138,8 +138,7 @@ impl Config {
             domains: settings.domains.clone().unwrap_or_default(),
             root: root(&settings, &place)?,
             users: settings.users.clone().unwrap_or_default(),
-            memory_limit: size(settings.memory_limit, 256 << 20),
-            index_cache: size(settings.index_cache, 64 << 20),
+            memory: memory(&settings, &place)?,
             inline_limit: size(settings.inline_limit, limits::INLINE_BYTES_DEFAULT as u64) as usize,
             small_limit: size(settings.small_limit, limits::SMALL_BYTES_DEFAULT as u64) as usize,
             volume_size: size(settings.volume_size, 1 << 30),
@@ -178,9 +177,6 @@ impl Config {
         }
         if !(4 << 20..=4 << 30).contains(&self.volume_size) {
             return Err(place.error("volume_size", "between 4MiB and 4GiB"));
-        }
-        if self.memory_limit < 16 << 20 {
-            return Err(place.error("memory_limit", "at least 16MiB"));
         }
         if self.task_rate == 0 {
             return Err(place.error("task_rate", "must not be 0"));
@@ -254,6 +250,12 @@ fn data_dirs(settings: &Settings, place: &Place<'_>) -> Result<Vec<PathBuf>, Con
         ));
     }
     Ok(data)
+}
+
+fn memory(settings: &Settings, place: &Place<'_>) -> Result<MemoryPlan, ConfigError> {
+    let limit = settings.memory_limit.map_or(MEMORY_LIMIT, |size| size.0);
+    let index_cache = settings.index_cache.map(|size| size.0);
+    MemoryPlan::new(limit, index_cache).map_err(|reason| place.error("memory_limit", reason))
 }
 
 fn root(settings: &Settings, place: &Place<'_>) -> Result<Option<RootCredentials>, ConfigError> {

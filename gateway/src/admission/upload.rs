@@ -1,0 +1,105 @@
+//! The share of an upload.
+
+use super::{BUFFERS_WAIT, ENTRY_BYTES, Exhausted, MemoryBudget, PACE_BYTES_MIN, PACE_TIME};
+use std::time::Duration;
+use tokio::sync::OwnedSemaphorePermit;
+
+/// Bytes of a body that wait to be hashed, at the most.
+pub const HASHING_BYTES_MAX: u64 = 1536 * 1024;
+
+/// What an upload holds: its entry, and buffers for some stripes.
+#[derive(Debug)]
+pub struct UploadLease {
+    budget: MemoryBudget,
+    _entry: OwnedSemaphorePermit,
+    /// For the stripe being filled and what waits to be hashed, then one for each further stripe.
+    stripes: Vec<OwnedSemaphorePermit>,
+}
+
+impl UploadLease {
+    pub(super) fn new(budget: MemoryBudget, entry: OwnedSemaphorePermit) -> Self {
+        Self {
+            budget,
+            _entry: entry,
+            stripes: Vec::new(),
+        }
+    }
+
+    /// Whether the entry is enough for a body of which `held` bytes are in memory, and for those that come
+    /// next.
+    pub(crate) fn entry_covers(&self, held: u64) -> bool {
+        held < ENTRY_BYTES / 2
+    }
+
+    /// Stripes that there are buffers for.
+    pub(crate) fn stripes(&self) -> usize {
+        self.stripes.len()
+    }
+
+    /// Whether others wait for buffers that this one holds.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.stripes() > 0 && self.budget.inner.buffers.is_wanted()
+    }
+
+    /// Whether others wait to be let in.
+    pub(crate) fn is_entry_wanted(&self) -> bool {
+        self.budget.inner.uploads.is_wanted()
+    }
+
+    /// Waits for buffers for a first stripe, of `stripe_bytes` with its parity, of a body of which
+    /// `left_bytes` are to come.
+    ///
+    /// # Errors
+    /// [`Exhausted`]: they took too long to come.
+    pub(crate) async fn first(
+        &mut self,
+        stripe_bytes: u64,
+        left_bytes: u64,
+    ) -> Result<(), Exhausted> {
+        assert!(
+            self.stripes.is_empty(),
+            "whoever waits for buffers holds none"
+        );
+        let bytes = stripe_bytes.min(2 * left_bytes) + HASHING_BYTES_MAX.min(left_bytes);
+        let inner = &self.budget.inner;
+        self.stripes.push(inner.buffers(bytes, BUFFERS_WAIT).await?);
+        Ok(())
+    }
+
+    /// Takes buffers for one more stripe, if there are any that nobody waits for.
+    pub(crate) fn try_one_more(&mut self, stripe_bytes: u64) -> bool {
+        let pool = &self.budget.inner.buffers;
+        let taken = pool.try_take(pool.units(stripe_bytes));
+        let is_taken = taken.is_some();
+        self.stripes.extend(taken);
+        is_taken
+    }
+
+    /// Gives back what is held for more than `stripes`.
+    pub(crate) fn keep(&mut self, stripes: usize) {
+        self.stripes.truncate(stripes);
+    }
+}
+
+/// How fast a body comes: the time that was spent waiting for its last bytes.
+#[derive(Debug, Default)]
+pub(crate) struct Pace {
+    waited: Duration,
+    bytes: u64,
+}
+
+impl Pace {
+    /// It took `waited` for the next `bytes` to come.
+    pub(crate) fn waited(&mut self, waited: Duration, bytes: u64) {
+        self.waited += waited;
+        self.bytes += bytes;
+        if self.bytes >= PACE_BYTES_MIN {
+            *self = Self::default();
+        }
+    }
+
+    /// Whether the body is slower than others who wait can be asked to put up with.
+    pub(crate) fn is_too_slow(&self) -> bool {
+        self.waited >= PACE_TIME
+    }
+}
