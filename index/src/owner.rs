@@ -6,6 +6,7 @@
 //! and a lone writer waits for nobody.
 
 mod latches;
+mod remembered;
 
 pub use latches::Latch;
 
@@ -18,6 +19,7 @@ use crate::store::{
 use bytes::Bytes;
 use latches::Latches;
 use parking_lot::Mutex;
+use remembered::Remembered;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -49,6 +51,7 @@ pub struct PartitionOwner {
     epoch: u64,
     clock: Arc<dyn Clock>,
     latches: Latches,
+    remembered: Arc<Remembered>,
     /// Highest hybrid logical time taken from the clock so far.
     last_time: AtomicU64,
     queue: Mutex<Option<mpsc::Sender<Waiting>>>,
@@ -68,8 +71,10 @@ impl PartitionOwner {
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<Arc<Self>> {
         let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
+        let remembered = Arc::new(Remembered::default());
         let committer = Committer {
             store: Arc::clone(&store),
+            remembered: Arc::clone(&remembered),
             partition,
             clock: Arc::clone(&clock),
         };
@@ -83,6 +88,7 @@ impl PartitionOwner {
             epoch,
             clock,
             latches: Latches::new(),
+            remembered,
             last_time: AtomicU64::new(0),
             queue: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
@@ -161,7 +167,13 @@ impl PartitionOwner {
     /// # Errors
     /// [`StoreError`].
     pub async fn get(&self, key: &[u8]) -> Result<Option<Versioned>, StoreError> {
-        self.store.get(self.partition, key).await
+        let reading = match self.remembered.find(key) {
+            Ok(found) => return Ok(Some(found)),
+            Err(reading) => reading,
+        };
+        let found = self.store.get(self.partition, key).await?;
+        self.remembered.keep(reading, key, found.as_ref());
+        Ok(found)
     }
 
     /// One page of a range.
@@ -240,6 +252,7 @@ impl PartitionOwner {
 /// The owner's thread.
 struct Committer {
     store: Arc<dyn IndexStore>,
+    remembered: Arc<Remembered>,
     partition: PartitionId,
     clock: Arc<dyn Clock>,
 }
@@ -264,7 +277,9 @@ impl Committer {
             .into_iter()
             .map(|waiting| (waiting.batch, waiting.answer))
             .unzip();
+        let changing = self.remembered.change(batches.iter());
         let results = self.commit_batches(batches).await;
+        drop(changing);
         let took = self.clock.monotonic().saturating_sub(began);
         metrics::histogram!("cairn_index_commit_seconds").record(took.as_secs_f64());
         metrics::histogram!("cairn_index_commit_batches").record(results.len() as f64);
