@@ -9,8 +9,9 @@ use md5_lanes::Md5;
 use openssl::error::ErrorStack;
 use openssl::hash::{Hasher, MessageDigest};
 
-/// Bodies of this many bytes and more are hashed by the pool.
-const POOLED_BYTES_MIN: u64 = 256 * 1024;
+/// Bodies of this many bytes and more are hashed by the pool. A shorter one that comes alone would pay
+/// for waking a worker, and save little where it comes with others.
+const POOLED_BYTES_MIN: u64 = 128 * 1024;
 
 /// A checksum could not be computed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
