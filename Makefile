@@ -72,11 +72,11 @@ fuzz: ## run each fuzz target for SECONDS_PER_FUZZ_TARGET
 
 bench: ## measure the release binary, or CAIRN, against the goals: all rows, or ROWS="put-4k get-4k"
 	@[ -n "$${CAIRN:-}" ] || $(MAKE) --no-print-directory build
-	@ROWS="$(ROWS)" deploy/bench/bench.sh
+	@deploy/bench/bench.sh
 
 bench-growth: ## fill a server to each of GROWTH_OBJECTS and write what each size costs into deploy/growth; hours
 	@[ -n "$${CAIRN:-}" ] || $(MAKE) --no-print-directory build
-	@GROWTH_OBJECTS="$(GROWTH_OBJECTS)" deploy/bench/growth.sh
+	@deploy/bench/growth.sh
 
 clean-cache: ## delete the shared build output, the RocksDB library, and tools
 	@. deploy/dev/env.sh; cd "$$CAIRN_CACHE_DIR"; rm -rf target rocksdb-* python-* js-* java-* go fuzz-* tools

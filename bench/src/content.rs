@@ -177,4 +177,25 @@ mod tests {
         let expected = hex::encode(openssl::sha::sha256(&bytes(object.clone())));
         assert_eq!(object.sha256(), expected);
     }
+
+    /// Run with `-- --ignored --nocapture`: what comparing costs the client.
+    #[test]
+    #[ignore = "prints a time, checks nothing"]
+    fn cost_of_comparing() {
+        use types::clock::{Clock, SystemClock};
+        const MIB: u64 = 1 << 20;
+        let content = Content::new(1);
+        let received = bytes(content.object(7, 64 * MIB));
+        let clock = SystemClock::new();
+        for _ in 0..10 {
+            let mut expected = content.object(7, 64 * MIB);
+            // What one read of a socket gives at most.
+            assert!(
+                received
+                    .chunks(400 << 10)
+                    .all(|frame| expected.matches(frame))
+            );
+        }
+        println!("{:?} for each MiB", clock.monotonic() / 640);
+    }
 }

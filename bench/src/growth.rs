@@ -74,6 +74,7 @@ pub fn run(options: &GrowthOptions) -> Result<()> {
 fn run_steps(options: &GrowthOptions, installation: &Installation) -> Result<()> {
     let clock = SystemClock::new();
     let mut growing = Growing::start(installation, &clock)?;
+    let empty_bytes = growing.disk_bytes()?;
     let mut rows: Vec<Row> = Vec::new();
     for objects in &options.objects {
         if let Some(row) = rows.last() {
@@ -81,7 +82,7 @@ fn run_steps(options: &GrowthOptions, installation: &Installation) -> Result<()>
             ensure_fits(&options.data, objects - row.objects, each)?;
         }
         rows.push(growing.step(*objects)?);
-        write(&options.results, &options.data, &rows)?;
+        write(options, empty_bytes, &rows)?;
     }
     Ok(())
 }
@@ -106,10 +107,11 @@ fn ensure_fits(data: &Path, objects: u64, bytes_each: f64) -> Result<()> {
 }
 
 /// Writes the rows that are known so far.
-fn write(results: &Path, data: &Path, rows: &[Row]) -> Result<()> {
+fn write(options: &GrowthOptions, empty_bytes: u64, rows: &[Row]) -> Result<()> {
+    let results = &options.results;
     let about = || format!("cannot write to {}", results.display());
     std::fs::create_dir_all(results).with_context(about)?;
-    let text = document(&FileSystem::of(data)?, rows);
+    let text = document(&FileSystem::of(&options.data)?, empty_bytes, rows);
     std::fs::write(results.join("growth.md"), &text).with_context(about)?;
     std::fs::write(results.join("growth.svg"), plot::svg(rows)).with_context(about)?;
     write_json(&results.join("growth.json"), &rows)?;
@@ -117,18 +119,20 @@ fn write(results: &Path, data: &Path, rows: &[Row]) -> Result<()> {
     Ok(())
 }
 
-fn document(file_system: &FileSystem, rows: &[Row]) -> String {
-    let mut table = Table::new(&["figure"]);
+fn document(file_system: &FileSystem, empty_bytes: u64, rows: &[Row]) -> String {
+    let mut table = Table::default();
     table.row_of("objects", rows, |row| row.objects.to_string());
     for (name, figure) in FIGURES {
         table.row_of(name, rows, |row| number(figure(row)));
     }
     format!(
-        "# Growth\n\nMade by `make bench-growth`; data on {} ({}), {} cores.\n\n{}\n{DEFINITIONS}\n\
+        "# Growth\n\nMade by `make bench-growth`; data on {} ({}), {} cores. An \
+         empty server takes {} MiB, which is part of all that follows.\n\n{}\n{DEFINITIONS}\n\
          ![the same as a picture](growth.svg)\n",
         file_system.kind,
         file_system.device,
         crate::ceilings::cores(),
+        number(empty_bytes as f64 / f64::from(1 << 20)),
         table.markdown()
     )
 }

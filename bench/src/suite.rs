@@ -125,10 +125,10 @@ pub fn run(options: &SuiteOptions) -> Result<()> {
     if let Some(results) = &options.results {
         let about = || format!("cannot write to {}", results.display());
         std::fs::create_dir_all(results).with_context(about)?;
-        let file = results.join(&options.label);
-        std::fs::write(file.with_extension("md"), text).with_context(about)?;
-        write_json(&file.with_extension("json"), &outcome)?;
-        eprintln!("written to {}.md and .json", file.display());
+        let file = |extension: &str| results.join(format!("{}.{extension}", options.label));
+        std::fs::write(file("md"), text).with_context(about)?;
+        write_json(&file("json"), &outcome)?;
+        eprintln!("written to {}, and .json", file("md").display());
     }
     Ok(())
 }
@@ -268,7 +268,7 @@ impl Outcome {
                 number(row.peak_rss_bytes as f64 / f64::from(1 << 20)),
                 format!("{} {}", number(verdict.limit), verdict.unit),
                 verdict.aim.map_or_else(|| "-".to_owned(), number),
-                verdict.word().to_owned(),
+                verdict.word(self.others_share).to_owned(),
             ]);
         }
         let mut text = format!(
@@ -296,7 +296,9 @@ const EXPLANATION: &str = "\
 Medians over the rounds. CPU ms/op: the server's, in user and kernel mode, from the first request to the last answer,
 for each operation; behind: what it used after the last answer; client: the client's, on the same cores. Limits of
 rates are lower bounds: put-4k-64c 10 x the serial fdatasync rate (growing file) or 80 % of what the cores allow at
-the CPU of server and client, whichever is less; put-64m-tmpfs half of one core's MD5.
+the CPU of server and client, whichever is less; put-64m-tmpfs half of one core's MD5. They are UNCLEAR where other
+processes had more than a tenth of the cores; CPU ms/op is then somewhat too high. peak MiB: since the server started:
+put-1m, put-64m and put-64m-tmpfs have one of their own for each round, the other rows one together.
 ";
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -1,6 +1,6 @@
 //! Tables of text, for people.
 
-/// Rows under headings; every column but the first is aligned to the right.
+/// Rows under headings, which are the first row; every column but the first is aligned to the right.
 #[derive(Debug, Clone, Default)]
 pub struct Table {
     rows: Vec<Vec<String>>,

@@ -18,10 +18,16 @@ binary=${CAIRN:-$CARGO_TARGET_DIR/release/cairn}
     exit 1
 }
 data=${BENCH_DATA:-}
+made=
 if [ -z "$data" ]; then
     data=$(mktemp -d "$CAIRN_REPO/bench-data.XXXXXX")
-    trap 'rm -rf "$data"' EXIT
+    made=$data
 fi
+# A copy, so that nothing that is built meanwhile changes what is measured.
+mkdir -p "$data"
+copy=$data/cairn-$$
+trap 'rm -rf "$copy" "$made"' EXIT
+cp "$binary" "$copy"
 rows=()
 read -ra names <<<"${ROWS:-}"
 [ ${#names[@]} -eq 0 ] || rows=(--rows "$(
@@ -30,5 +36,5 @@ read -ra names <<<"${ROWS:-}"
 )")
 label=$(date -u +%Y%m%dT%H%M%SZ)-$(git describe --always --dirty 2>/dev/null || echo unknown)
 
-"$binary" bench suite --data "$data" "${rows[@]}" --label "$label" \
+"$copy" bench suite --data "$data" "${rows[@]}" --label "$label" \
     --duration "${BENCH_SECONDS:-5}s" --rounds "${BENCH_ROUNDS:-3}" --results "${BENCH_RESULTS:-bench-results}"

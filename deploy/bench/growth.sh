@@ -17,9 +17,15 @@ binary=${CAIRN:-$CARGO_TARGET_DIR/release/cairn}
     exit 1
 }
 data=${BENCH_DATA:-}
+made=
 if [ -z "$data" ]; then
     data=$(mktemp -d "$CAIRN_REPO/bench-data.XXXXXX")
-    trap 'rm -rf "$data"' EXIT
+    made=$data
 fi
+# A copy, so that nothing that is built meanwhile changes what is measured.
+mkdir -p "$data"
+copy=$data/cairn-$$
+trap 'rm -rf "$copy" "$made"' EXIT
+cp "$binary" "$copy"
 objects=${GROWTH_OBJECTS:-1000000 5000000}
-"$binary" bench growth --data "$data" --objects "${objects// /,}" --results "${GROWTH_RESULTS:-deploy/growth}"
+"$copy" bench growth --data "$data" --objects "${objects// /,}" --results "${GROWTH_RESULTS:-deploy/growth}"

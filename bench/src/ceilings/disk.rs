@@ -1,6 +1,6 @@
 //! How often a second the disk makes 4 KiB durable, one write after the other.
 
-use super::repeat;
+use super::best;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -11,6 +11,8 @@ use types::clock::Clock;
 const WRITE_BYTES: usize = 4096;
 /// The length of the file that has its length before.
 const FILE_BYTES: u64 = 64 << 20;
+/// Stretches of the time, of which the best counts.
+const SLICES: u32 = 10;
 
 /// Writes a second.
 pub struct Syncs {
@@ -41,7 +43,7 @@ fn measure_in(path: &Path, each: Duration, clock: &dyn Clock) -> Result<Syncs> {
 /// Writes from the begin of the file, and again from there once `length` is reached.
 fn serial(file: &File, length: u64, each: Duration, clock: &dyn Clock) -> Result<f64> {
     let mut offset = 0;
-    repeat(each, clock, 1.0, || {
+    best(each, each / SLICES, clock, 1.0, || {
         file.write_all_at(&[2; WRITE_BYTES], offset)?;
         file.sync_data()?;
         offset = (offset + WRITE_BYTES as u64) % length;

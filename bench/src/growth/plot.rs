@@ -8,7 +8,12 @@ use std::fmt::Write;
 const PANEL_WIDTH: f64 = 400.0;
 const PANEL_HEIGHT: f64 = 250.0;
 const COLUMNS: usize = 2;
-const MARGIN: f64 = 16.0;
+const MARGIN: f64 = 24.0;
+/// The widest that a bar gets.
+const BAR_WIDTH: f64 = 70.0;
+const LEGEND_FONT: &str = "font-size=\"11\"";
+/// About what a letter of the legend takes.
+const LEGEND_LETTER: f64 = 6.8;
 /// Room in a panel above the bars (title, legend, the value of the tallest) and below them (sizes).
 const ABOVE: f64 = 66.0;
 const BELOW: f64 = 26.0;
@@ -44,8 +49,8 @@ fn panels() -> Vec<Panel> {
             true,
             &[
                 ("inline bodies", |row| row.index.inline_tables),
-                ("other SST files", |row| row.index.other_tables),
-                ("logs and the rest", |row| row.index.rest),
+                ("other SST", |row| row.index.other_tables),
+                ("logs, rest", |row| row.index.rest),
                 ("chunk disks", |row| row.disks_bytes_per_object),
             ],
         ),
@@ -130,7 +135,12 @@ fn draw(out: &mut String, panel: &Panel, rows: &[Row]) {
     };
     for (index, row) in rows.iter().enumerate() {
         let middle = group_width * (index as f64 + 0.5);
-        let bars_width = (group_width * 0.7).min(150.0);
+        let bars = if panel.is_stacked {
+            1
+        } else {
+            panel.series.len()
+        };
+        let bars_width = (group_width * 0.7).min(BAR_WIDTH * bars as f64);
         let start = middle - bars_width / 2.0;
         if panel.is_stacked {
             let mut top = base;
@@ -164,9 +174,8 @@ fn draw_legend(out: &mut String, panel: &Panel) {
     let mut x = 0.0;
     for (series, colour) in panel.series.iter().zip(COLOURS) {
         bar(out, (x, 24.0), (10.0, 10.0), colour);
-        text(out, (x + 14.0, 33.0), "start", series.name, "");
-        // About the width of the text: letters of 12 pixels are 6 wide on average.
-        x += 14.0 + 6.2 * series.name.len() as f64 + 14.0;
+        text(out, (x + 14.0, 33.0), "start", series.name, LEGEND_FONT);
+        x += 14.0 + LEGEND_LETTER * series.name.len() as f64 + 10.0;
     }
 }
 

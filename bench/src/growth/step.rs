@@ -18,6 +18,9 @@ use types::clock::Clock;
 pub const OBJECTS_MIN: u64 = 20_000;
 /// The last objects of a step, over which PUT is measured.
 const MEASURED_PUTS: u64 = 10_000;
+const CONNECTIONS: usize = 16;
+/// Connections while nothing is measured, to fill quickly.
+const FILL_CONNECTIONS: usize = 64;
 /// Objects that are written before a kill.
 const BEFORE_KILL: u64 = 10_000;
 const GET_WARM_UP: Duration = Duration::from_secs(2);
@@ -103,8 +106,18 @@ impl<'a> Growing<'a> {
             server: Some(server),
             objects: 0,
         };
-        growing.load()?.make_bucket()?;
+        growing.load(CONNECTIONS)?.make_bucket()?;
         Ok(growing)
+    }
+
+    /// What it takes on disk now.
+    pub fn disk_bytes(&self) -> Result<u64> {
+        Ok(self.disks_bytes()? + disk_usage(&self.installation.index())?)
+    }
+
+    fn disks_bytes(&self) -> Result<u64> {
+        let disks = self.installation.disks();
+        disks.iter().map(|disk| disk_usage(disk)).sum()
     }
 
     /// Fills the server to so many objects and measures it.
@@ -113,20 +126,16 @@ impl<'a> Growing<'a> {
         eprintln!("reading");
         let get = self.read()?;
         let rss_mib = self.process().rss_bytes()? as f64 / f64::from(1 << 20);
-        let per_object = |bytes: u64| bytes as f64 / objects as f64;
-        let mut disks_bytes = 0;
-        for disk in self.installation.disks() {
-            disks_bytes += disk_usage(&disk)?;
-        }
+        let disks_bytes = self.disks_bytes()? as f64 / objects as f64;
         let index = IndexBytes::of(&self.installation.index())?.per_object(objects as f64);
         eprintln!("stopping and starting");
         let start_after_stop = self.restart(|server, clock| server.stop(clock))?;
-        self.store(self.objects..objects + BEFORE_KILL)?;
+        self.store(objects + BEFORE_KILL, CONNECTIONS)?;
         eprintln!("killing and starting");
         let start_after_kill = self.restart(|server, _| server.kill())?;
         Ok(Row {
             objects,
-            disks_bytes_per_object: per_object(disks_bytes),
+            disks_bytes_per_object: disks_bytes,
             index,
             put,
             get,
@@ -147,21 +156,22 @@ impl<'a> Growing<'a> {
         );
         eprintln!("filling to {objects} objects");
         let before = self.process().written_bytes()?;
-        self.store(self.objects..objects - MEASURED_PUTS)?;
-        let put = Cost::of(&self.store(self.objects..objects)?)?;
+        self.store(objects - MEASURED_PUTS, FILL_CONNECTIONS)?;
+        let put = Cost::of(&self.store(objects, CONNECTIONS)?)?;
         self.wait_until_quiet()?;
         let written = self.process().written_bytes()? - before;
         Ok((put, written as f64 / (stored * OBJECT_BYTES) as f64))
     }
 
-    fn store(&mut self, numbers: std::ops::Range<u64>) -> Result<Report> {
-        let report = self.load()?.fill(numbers.clone())?;
-        self.objects = numbers.end;
+    /// Stores objects until there are so many.
+    fn store(&mut self, objects: u64, connections: usize) -> Result<Report> {
+        let report = self.load(connections)?.fill(self.objects..objects)?;
+        self.objects = objects;
         Ok(report)
     }
 
     fn read(&self) -> Result<Cost> {
-        let load = self.load()?;
+        let load = self.load(CONNECTIONS)?;
         let mut phase = Phase {
             mix: Mix::only(Operation::Get),
             duration: GET_WARM_UP,
@@ -213,7 +223,7 @@ impl<'a> Growing<'a> {
         self.server().process()
     }
 
-    fn load(&self) -> Result<Load> {
+    fn load(&self, connections: usize) -> Result<Load> {
         Load::new(Settings {
             endpoint: self.server().endpoint.clone(),
             credentials: Installation::credentials(),
@@ -222,7 +232,7 @@ impl<'a> Growing<'a> {
             prefix: "bench".to_owned(),
             layout: Layout::Tree,
             sizes: vec![OBJECT_BYTES],
-            connections: 16,
+            connections,
             threads: 1,
             seed: 1,
             server: Some(self.process()),

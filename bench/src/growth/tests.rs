@@ -34,7 +34,8 @@ fn the_document_has_a_column_for_each_step() {
         device: "/dev/vda".to_owned(),
         free_bytes: 1,
     };
-    let text = document(&file_system, &[row(100_000), row(5_000_000)]);
+    let text = document(&file_system, 7 << 20, &[row(100_000), row(5_000_000)]);
+    assert!(text.contains("empty server takes 7.00 MiB"), "{text}");
     let line = |name: &str| {
         let line = text.lines().find(|line| line.contains(name));
         line.unwrap_or_else(|| panic!("no {name} in {text}"))

@@ -6,6 +6,9 @@ use crate::mix::Operation;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
+/// When other processes have more of the cores, rates say nothing.
+pub const QUIET_SHARE_MAX: f64 = 0.1;
+
 /// Where the server's directories are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -133,6 +136,8 @@ pub struct Verdict {
     pub is_met: bool,
     /// Whether the aim is reached too.
     pub is_aim_met: bool,
+    /// Whether the measurement depends on the cores being ours alone: a rate does, CPU time hardly.
+    pub needs_quiet: bool,
 }
 
 /// What a verdict rests on: medians of a row.
@@ -157,6 +162,7 @@ impl Goal {
                     aim: Some(aim),
                     is_met: measured <= limit,
                     is_aim_met: measured <= aim,
+                    needs_quiet: false,
                 }
             }
             Self::DurableRate => {
@@ -182,16 +188,17 @@ impl Verdict {
             aim: None,
             is_met: measured >= limit,
             is_aim_met: measured >= limit,
+            needs_quiet: true,
         }
     }
 
-    /// In a word.
-    pub fn word(&self) -> &'static str {
+    /// In a word, where other processes had this share of the cores.
+    pub fn word(&self, others_share: f64) -> &'static str {
         match (self.is_met, self.is_aim_met) {
+            _ if self.needs_quiet && others_share > QUIET_SHARE_MAX => "UNCLEAR",
             (false, _) => "MISSED",
-            (true, false) => "met",
             (true, true) if self.aim.is_some() => "met, aim too",
-            (true, true) => "met",
+            (true, _) => "met",
         }
     }
 }

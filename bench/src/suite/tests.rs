@@ -45,7 +45,7 @@ fn cpu_is_held_against_limit_and_aim() {
     let word = |limit, aim| {
         Goal::CpuMs { limit, aim }
             .judge(FIGURES, &ceilings())
-            .word()
+            .word(0.5)
     };
     assert_eq!(word(0.25, 0.2), "met, aim too");
     assert_eq!(word(0.25, 0.1), "met");
@@ -57,14 +57,15 @@ fn rates_are_held_against_ceilings() {
     // The cores allow 2 / 0.25 ms = 8000/s, of which 80 %; the disk ten times 1000/s.
     let verdict = Goal::DurableRate.judge(FIGURES, &ceilings());
     assert_eq!(verdict.limit.round(), 6400.0);
-    assert_eq!(verdict.word(), "met");
+    assert_eq!(verdict.word(0.0), "met");
+    assert_eq!(verdict.word(0.5), "UNCLEAR");
     let slow_disk = Ceilings {
         fdatasync_growing_per_second: 100.0,
         ..ceilings()
     };
     assert_eq!(Goal::DurableRate.judge(FIGURES, &slow_disk).limit, 1000.0);
     let verdict = Goal::HalfOfMd5.judge(FIGURES, &ceilings());
-    assert_eq!((verdict.limit, verdict.word()), (350.0, "MISSED"));
+    assert_eq!((verdict.limit, verdict.word(0.0)), (350.0, "MISSED"));
 }
 
 #[test]
