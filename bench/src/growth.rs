@@ -125,8 +125,10 @@ fn document(file_system: &FileSystem, empty_bytes: u64, rows: &[Row]) -> String 
     for (name, figure) in FIGURES {
         table.row_of(name, rows, |row| number(figure(row)));
     }
+    let came_to_rest = |row: &Row| if row.is_quiet { "yes" } else { "NO" }.to_owned();
+    table.row_of("at rest when it was measured", rows, came_to_rest);
     format!(
-        "# Growth\n\nMade by `make bench-growth`; data on {} ({}), {} cores. An \
+        "# Growth\n\nMade by `make bench-growth`; data on {} ({}), {} cores.\nAn \
          empty server takes {} MiB, which is part of all that follows.\n\n{}\n{DEFINITIONS}\n\
          ![the same as a picture](growth.svg)\n",
         file_system.kind,
@@ -166,7 +168,8 @@ const FIGURES: [Figure; 16] = [
 
 const DEFINITIONS: &str = "\
 All objects have 4 KiB and lie over 65,536 prefixes; 16 connections, unsigned payload, every acknowledgement after
-fsync. Each column was measured when the server held that many objects, and had been quiet for a second.
+fsync. Each column was measured when the server held that many objects and was at rest: a second with at most 30 ms
+of CPU. After ten minutes without such a second it was measured all the same.
 
 - Disk bytes: blocks of the directories' files (`du`), of the running server. SST files say in their properties to
   which column family they belong; bodies up to the inline limit are in one of their own.

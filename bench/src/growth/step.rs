@@ -50,6 +50,8 @@ pub struct Row {
     pub start_after_kill_s: f64,
     /// Resident memory.
     pub rss_mib: f64,
+    /// False where the server still compacted when it was measured.
+    pub is_quiet: bool,
 }
 
 /// What one kind of operation costs.
@@ -122,7 +124,7 @@ impl<'a> Growing<'a> {
 
     /// Fills the server to so many objects and measures it.
     pub fn step(&mut self, objects: u64) -> Result<Row> {
-        let (put, write_amplification) = self.fill(objects)?;
+        let (put, write_amplification, is_quiet) = self.fill(objects)?;
         eprintln!("reading");
         let get = self.read()?;
         let rss_mib = self.process().rss_bytes()? as f64 / f64::from(1 << 20);
@@ -143,11 +145,13 @@ impl<'a> Growing<'a> {
             start_after_stop_s: start_after_stop.as_secs_f64(),
             start_after_kill_s: start_after_kill.as_secs_f64(),
             rss_mib,
+            is_quiet,
         })
     }
 
-    /// Stores what is missing; the cost of the last PUTs, and the write amplification of all.
-    fn fill(&mut self, objects: u64) -> Result<(Cost, f64)> {
+    /// Stores what is missing; the cost of the last PUTs, the write amplification of all, and whether the server was
+    /// quiet in the end.
+    fn fill(&mut self, objects: u64) -> Result<(Cost, f64, bool)> {
         let stored = objects.saturating_sub(self.objects);
         ensure!(
             stored > MEASURED_PUTS,
@@ -158,9 +162,10 @@ impl<'a> Growing<'a> {
         let before = self.process().written_bytes()?;
         self.store(objects - MEASURED_PUTS, FILL_CONNECTIONS)?;
         let put = Cost::of(&self.store(objects, CONNECTIONS)?)?;
-        self.wait_until_quiet()?;
+        let is_quiet = self.wait_until_quiet()?;
         let written = self.process().written_bytes()? - before;
-        Ok((put, written as f64 / (stored * OBJECT_BYTES) as f64))
+        let amplification = written as f64 / (stored * OBJECT_BYTES) as f64;
+        Ok((put, amplification, is_quiet))
     }
 
     /// Stores objects until there are so many.
@@ -194,7 +199,8 @@ impl<'a> Growing<'a> {
         Ok(took)
     }
 
-    fn wait_until_quiet(&self) -> Result<()> {
+    /// Whether the server came to rest in time.
+    fn wait_until_quiet(&self) -> Result<bool> {
         eprintln!("waiting for compactions");
         let began = self.clock.monotonic();
         let mut last = self.process().cpu()?;
@@ -202,7 +208,7 @@ impl<'a> Growing<'a> {
             thread::sleep(Duration::from_secs(1));
             let now = self.process().cpu()?;
             if now.saturating_sub(last) <= QUIET_CPU {
-                return Ok(());
+                return Ok(true);
             }
             last = now;
         }
@@ -210,7 +216,7 @@ impl<'a> Growing<'a> {
             "the server is still busy after {} s",
             QUIET_WITHIN.as_secs()
         );
-        Ok(())
+        Ok(false)
     }
 
     fn server(&self) -> &Server {

@@ -24,6 +24,7 @@ fn row(objects: u64) -> Row {
         start_after_stop_s: 0.2,
         start_after_kill_s: 0.4,
         rss_mib: 120.0,
+        is_quiet: objects < 1_000_000,
     }
 }
 
@@ -46,6 +47,7 @@ fn the_document_has_a_column_for_each_step() {
     assert_eq!(line("| objects")[2..4], ["100000", "5000000"]);
     assert_eq!(line("per object, all")[2..4], ["4510", "4510"]);
     assert_eq!(line("write amplification")[3], "3.50");
+    assert_eq!(line("at rest when")[2..4], ["yes", "NO"]);
 }
 
 #[test]
