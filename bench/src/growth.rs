@@ -49,18 +49,14 @@ pub struct GrowthOptions {
 /// Runs all steps.
 pub fn run(options: &GrowthOptions) -> Result<()> {
     let steps = &options.objects;
-    ensure!(
-        !steps.is_empty() && steps[0] >= step::OBJECTS_MIN && steps.is_sorted_by(|a, b| a < b),
-        "--objects: give ascending numbers, the first at least {}",
-        step::OBJECTS_MIN
-    );
+    ensure_steps(steps)?;
     let binary = match &options.binary {
         Some(binary) => binary.clone(),
         None => std::env::current_exe().context("cannot find this binary")?,
     };
     std::fs::create_dir_all(&options.data)
         .with_context(|| format!("cannot make {}", options.data.display()))?;
-    let last = *steps.last().expect("checked above");
+    let last = *steps.last().expect("there is a step");
     ensure_fits(&options.data, last, ESTIMATED_BYTES)?;
     let root = options
         .data
@@ -69,6 +65,21 @@ pub fn run(options: &GrowthOptions) -> Result<()> {
     let result = run_steps(options, &installation);
     installation.remove()?;
     result
+}
+
+/// Refuses steps that are too close together to be measured.
+fn ensure_steps(steps: &[u64]) -> Result<()> {
+    let mut last = 0;
+    for &objects in steps {
+        ensure!(
+            objects >= last + step::OBJECTS_MIN,
+            "--objects: {objects} is less than {} more than the step before",
+            step::OBJECTS_MIN
+        );
+        last = objects;
+    }
+    ensure!(last > 0, "--objects: give at least one number");
+    Ok(())
 }
 
 fn run_steps(options: &GrowthOptions, installation: &Installation) -> Result<()> {

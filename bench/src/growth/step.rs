@@ -14,8 +14,6 @@ use std::thread;
 use std::time::Duration;
 use types::clock::Clock;
 
-/// Fewer show nothing.
-pub const OBJECTS_MIN: u64 = 20_000;
 /// The last objects of a step, over which PUT is measured.
 const MEASURED_PUTS: u64 = 10_000;
 const CONNECTIONS: usize = 16;
@@ -23,6 +21,9 @@ const CONNECTIONS: usize = 16;
 const FILL_CONNECTIONS: usize = 64;
 /// Objects that are written before a kill.
 const BEFORE_KILL: u64 = 10_000;
+/// A step adds at least so many, of which those before the last kill are there already.
+pub const OBJECTS_MIN: u64 = 30_000;
+const _: () = assert!(OBJECTS_MIN > BEFORE_KILL + MEASURED_PUTS);
 const GET_WARM_UP: Duration = Duration::from_secs(2);
 const GET_FOR: Duration = Duration::from_secs(8);
 /// While a server uses more CPU than this in a second, it is compacting.
@@ -152,12 +153,7 @@ impl<'a> Growing<'a> {
     /// Stores what is missing; the cost of the last PUTs, the write amplification of all, and whether the server was
     /// quiet in the end.
     fn fill(&mut self, objects: u64) -> Result<(Cost, f64, bool)> {
-        let stored = objects.saturating_sub(self.objects);
-        ensure!(
-            stored > MEASURED_PUTS,
-            "a step to {objects} objects is too small after {}",
-            self.objects
-        );
+        let stored = objects - self.objects;
         eprintln!("filling to {objects} objects");
         let before = self.process().written_bytes()?;
         self.store(objects - MEASURED_PUTS, FILL_CONNECTIONS)?;

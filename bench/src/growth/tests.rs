@@ -94,3 +94,17 @@ fn what_does_not_fit_is_refused() {
     let error = ensure_fits(&here, 1 << 50, ESTIMATED_BYTES).unwrap_err();
     assert!(error.to_string().contains("--objects"), "{error}");
 }
+
+#[test]
+fn steps_that_are_too_close_are_refused() {
+    assert!(ensure_steps(&[100_000, 130_000]).is_ok());
+    for steps in [
+        &[][..],
+        &[0],
+        &[20_000],
+        &[100_000, 110_000],
+        &[200_000, 100_000],
+    ] {
+        assert!(ensure_steps(steps).is_err(), "{steps:?}");
+    }
+}
