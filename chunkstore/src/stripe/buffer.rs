@@ -3,6 +3,10 @@
 use crate::buffers::Buffer;
 use bytes::Bytes;
 
+/// Pieces that are no more than this together lie in a buffer of this size: a client that sends little
+/// and then pauses does not hold a whole stripe's.
+const FIRST_BYTES: usize = 64 * 1024;
+
 /// Collects bytes up to a stripe. Bytes that come in one piece are kept as they came; those that come
 /// in several are copied once, so that small pieces do not pin the large buffers they were cut from.
 #[derive(Debug, Default)]
@@ -29,12 +33,30 @@ impl StripeBuffer {
             self.single = piece;
             return;
         }
-        if self.joined.is_none() {
-            self.joined = Some(Buffer::take(capacity));
-            let first = std::mem::take(&mut self.single);
-            self.join(&first);
+        let needed = self.len() + piece.len();
+        if self
+            .joined
+            .as_ref()
+            .is_none_or(|joined| joined.len() < needed)
+        {
+            let first = FIRST_BYTES.min(capacity);
+            self.move_to(Buffer::take(if needed <= first { first } else { capacity }));
         }
         self.join(&piece);
+    }
+
+    /// Takes what there is to a larger buffer.
+    fn move_to(&mut self, buffer: Buffer) {
+        let length = self.joined_bytes;
+        let smaller = self.joined.replace(buffer);
+        self.joined_bytes = 0;
+        match smaller {
+            Some(smaller) => self.join(&smaller[..length]),
+            None => {
+                let single = std::mem::take(&mut self.single);
+                self.join(&single);
+            }
+        }
     }
 
     fn join(&mut self, piece: &[u8]) {
@@ -50,5 +72,47 @@ impl StripeBuffer {
             Some(joined) => joined.freeze(length),
             None => std::mem::take(&mut self.single),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_of_any_size_are_joined_in_order() {
+        const CAPACITY: usize = 300 * 1024;
+        let whole: Vec<u8> = (0..CAPACITY).map(|at| (at % 251) as u8).collect();
+        for sizes in [
+            [1, 1, 70_000],
+            [40_000, 60_000, 1],
+            [65_536, 1, 100_000],
+            [9, 65_527, 9],
+        ] {
+            let mut buffer = StripeBuffer::default();
+            let mut taken = 0;
+            for size in sizes
+                .into_iter()
+                .chain([CAPACITY - sizes.iter().sum::<usize>()])
+            {
+                buffer.push(
+                    Bytes::copy_from_slice(&whole[taken..taken + size]),
+                    CAPACITY,
+                );
+                taken += size;
+                assert_eq!(buffer.len(), taken);
+            }
+            assert!(buffer.take() == whole, "{sizes:?}");
+            assert!(buffer.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_few_small_pieces_take_a_small_buffer() {
+        let mut buffer = StripeBuffer::default();
+        for _ in 0..10 {
+            buffer.push(Bytes::from_static(b"x"), 1024 * 1024);
+        }
+        assert_eq!(buffer.joined.as_ref().unwrap().len(), FIRST_BYTES);
     }
 }
