@@ -98,7 +98,7 @@ impl MemoryBudget {
     /// A budget of `limit_bytes`, for which a request waits no longer than `wait` to be let in.
     #[must_use]
     pub fn new(limit_bytes: u64, wait: Duration) -> Self {
-        let (uploads, downloads) = (limit_bytes / 6, limit_bytes / 3);
+        let (uploads, downloads) = (limit_bytes / 4, limit_bytes / 3);
         Self {
             inner: Arc::new(Inner {
                 uploads: Pool::new(uploads),

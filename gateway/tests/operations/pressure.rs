@@ -82,7 +82,7 @@ async fn downloads_that_pause_make_room_for_others() {
     let body = pattern(9_000_000, 1);
     let upload = put("/bucket/key").body(body.clone());
     assert_eq!(server.send(upload).await.status, 200);
-    // Each has been given a piece, and read ahead; there is room for four that do so.
+    // Each has been given a piece, and read ahead; there is room for a few that do so.
     let mut opened = Vec::new();
     for _ in 0..12 {
         opened.push(server.open(get("/bucket/key")).await);
