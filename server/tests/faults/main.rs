@@ -11,6 +11,7 @@ mod common;
 mod contents;
 mod disks;
 mod full;
+mod lost;
 mod media;
 mod syncs;
 

@@ -11,4 +11,5 @@ mod checks;
 mod common;
 mod measures;
 mod operator;
+mod push;
 mod winner;
