@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help run build test verify fix soak clients s3-tests fuzz bench bench-growth clean-cache
+.PHONY: help run build test verify fix soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
 
 export CAIRN_STARTED_S ?= $(shell date +%s)
 STEP := deploy/dev/step.sh
@@ -10,6 +10,7 @@ STEP := deploy/dev/step.sh
 DATA ?= ./data
 LISTEN ?= 127.0.0.1:9000
 SECONDS_PER_FUZZ_TARGET ?= 60
+SOAK_MINUTES ?= 60
 
 comma := ,
 empty :=
@@ -56,6 +57,12 @@ soak: ## the long forms of the tests; hours
 	@CAIRN_SOAK=1 $(STEP) "soak: tests" cargo test --workspace --locked --no-fail-fast
 	@CAIRN_SOAK=1 $(STEP) "soak: S3 clients" s3-tests/clients/run.sh all
 	@$(STEP) "soak: fuzz targets" fuzz/run.sh 600
+
+soak-memory: ## the long forms of the memory tests alone, the mixed load for SOAK_MINUTES
+	@deploy/dev/deps.sh test
+	@deploy/dev/rocksdb.sh >/dev/null
+	@CAIRN_SOAK=1 CAIRN_SOAK_MINUTES=$(SOAK_MINUTES) $(STEP) "soak: memory" \
+		cargo test --release --locked -p server --test memory -- --nocapture --test-threads 1
 
 clients: ## exchanges with real S3 clients, every size
 	@deploy/dev/deps.sh clients

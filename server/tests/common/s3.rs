@@ -11,6 +11,7 @@ use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 /// Where a request goes and who signs it. Clones share connections.
@@ -185,13 +186,13 @@ impl S3 {
             )
         });
         let uri = request.uri().to_string();
-        let signable = SignableRequest::new(
-            request.method().as_str(),
-            uri,
-            headers,
-            SignableBody::UnsignedPayload,
-        )
-        .expect("a well-formed request can be signed");
+        let payload = if request.headers().contains_key("x-amz-trailer") {
+            SignableBody::StreamingUnsignedPayloadTrailer
+        } else {
+            SignableBody::UnsignedPayload
+        };
+        let signable = SignableRequest::new(request.method().as_str(), uri, headers, payload)
+            .expect("a well-formed request can be signed");
         let (instructions, _) = sign(signable, &params)
             .expect("signing succeeds")
             .into_parts();
@@ -200,15 +201,27 @@ impl S3 {
 
     /// Line and headers of a signed PUT with a body of `length` bytes, for a connection of the test's own.
     pub fn head_of_put(&self, path: &str, length: usize) -> String {
+        self.head(
+            Method::PUT,
+            path,
+            &[("content-length", &length.to_string())],
+        )
+    }
+
+    /// Line and headers of a signed request, for a connection of the test's own. `target` may have a query.
+    pub fn head(&self, method: Method, target: &str, headers: &[(&str, &str)]) -> String {
         let mut request = Request::builder()
-            .method(Method::PUT)
-            .uri(format!("{}{path}", self.endpoint))
-            .header("content-length", length)
+            .method(method.clone())
+            .uri(format!("{}{target}", self.endpoint));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request
             .body(Full::default())
             .expect("a well-formed request");
         self.sign(&mut request);
-        let host = self.endpoint.trim_start_matches("http://");
-        let mut head = format!("PUT {path} HTTP/1.1\r\nhost: {host}\r\n");
+        let host = self.address();
+        let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\n");
         for (name, value) in request.headers() {
             head += &format!(
                 "{name}: {}\r\n",
@@ -216,6 +229,12 @@ impl S3 {
             );
         }
         head + "\r\n"
+    }
+
+    /// The address that requests go to.
+    pub fn address(&self) -> SocketAddr {
+        let address = self.endpoint.trim_start_matches("http://");
+        address.parse().expect("tests name addresses")
     }
 
     pub async fn put(&self, bucket: &str, key: &str, body: Bytes) -> Result<Answer, Unknown> {
