@@ -58,14 +58,14 @@ pub enum Goal {
     HalfOfMd5,
 }
 
-/// Every row, in the order of the table.
+/// Every row, in the order of the table. The aims of large PUTs are those of a server that computes several MD5s at once.
 pub const ROWS: [Row; 9] = [
     row("put-4k", Operation::Put, 4 * KIB, cpu(0.25, 0.12)),
     row("get-4k", Operation::Get, 4 * KIB, cpu(0.08, 0.045)),
     Row {
         place: Place::FreshDisk,
         operations_max: 1536,
-        ..row("put-1m", Operation::Put, MIB, cpu(3.5, 2.6))
+        ..row("put-1m", Operation::Put, MIB, cpu(3.5, 1.4))
     },
     Row {
         objects: 256,
@@ -74,7 +74,7 @@ pub const ROWS: [Row; 9] = [
     Row {
         place: Place::FreshDisk,
         operations_max: 32,
-        ..row("put-64m", Operation::Put, 64 * MIB, cpu(220.0, 170.0))
+        ..row("put-64m", Operation::Put, 64 * MIB, cpu(220.0, 100.0))
     },
     Row {
         objects: 16,

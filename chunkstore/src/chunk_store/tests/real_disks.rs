@@ -4,8 +4,8 @@ use super::{MIB, bytes};
 use crate::catalog::rocks::CatalogMemory;
 use crate::testing::{ClusterShape, MemoryCluster};
 use crate::{
-    ChunkStore, DiskConfig, DiskStore, NoHealthSink, RepairScope, ShardStore, WriteTarget, Written,
-    identity,
+    ChunkStore, ChunkStoreOptions, DiskConfig, DiskStore, NoHealthSink, RepairScope, ShardStore,
+    WriteTarget, Written, identity,
 };
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 use types::clock::SystemClock;
 use types::entropy::OsEntropy;
@@ -78,7 +79,13 @@ impl Machine {
         let (_, view) = watch::channel(Arc::clone(&self.view));
         let ids = Arc::new(IdSource::new(&OsEntropy));
         let clock = Arc::new(SystemClock::new());
-        let options = ClusterShape::of_disks(6).options;
+        // Real disks may be busy with other things; that every shard is stored is not to depend on it.
+        let patience = Duration::from_secs(60);
+        let options = ChunkStoreOptions {
+            straggler_wait: patience,
+            put_deadline: patience,
+            ..ClusterShape::of_disks(6).options
+        };
         ChunkStore::new(disks, view, options, clock, ids, Arc::new(NoHealthSink))
     }
 }
