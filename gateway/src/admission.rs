@@ -17,7 +17,7 @@
 //! others wait to be let in.
 //!
 //! An upload never waits for buffers while it holds some, and a download holds its buffers without
-//! waiting for anything else; so a copy, which needs both, takes those of its upload first.
+//! waiting for anything else; so a copy, which needs both, takes both at once.
 
 mod download;
 mod upload;

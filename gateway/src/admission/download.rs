@@ -9,6 +9,8 @@ pub struct DownloadLease {
     budget: MemoryBudget,
     _entry: OwnedSemaphorePermit,
     buffers: Option<OwnedSemaphorePermit>,
+    /// The upload that it feeds has taken the buffers.
+    is_lent: bool,
 }
 
 /// Something that reads ahead and can do without.
@@ -23,6 +25,7 @@ impl DownloadLease {
             budget,
             _entry: entry,
             buffers: None,
+            is_lent: false,
         }
     }
 
@@ -31,12 +34,17 @@ impl DownloadLease {
     /// # Errors
     /// [`Exhausted`]: they took too long to come.
     pub(crate) async fn buffers(&mut self, left_bytes: u64) -> Result<(), Exhausted> {
-        if self.buffers.is_none() && left_bytes > SENDING_BYTES_MAX {
+        if self.buffers.is_none() && !self.is_lent && left_bytes > SENDING_BYTES_MAX {
             let bytes = left_bytes.min(READ_AHEAD_BYTES_MAX);
             let taken = self.budget.inner.buffers(bytes, BUFFERS_WAIT).await?;
             self.buffers = Some(taken);
         }
         Ok(())
+    }
+
+    /// Takes no buffers from now on: whoever uses what is read takes them, [`READ_AHEAD_BYTES_MAX`] at the most.
+    pub(crate) fn lend(&mut self) {
+        self.is_lent = true;
     }
 
     /// Gives the buffers back.

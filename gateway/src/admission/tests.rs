@@ -12,7 +12,7 @@ fn budget(limit_bytes: u64) -> MemoryBudget {
 /// An upload of an endless body that has buffers for one stripe.
 async fn running(budget: &MemoryBudget) -> UploadLease {
     let mut upload = budget.upload(u64::MAX).await.unwrap();
-    upload.first(STRIPE, u64::MAX / 4).await.unwrap();
+    upload.first(STRIPE, u64::MAX / 4, 0).await.unwrap();
     upload
 }
 

@@ -47,7 +47,7 @@ impl UploadLease {
     }
 
     /// Waits for buffers for a first stripe, of `stripe_bytes` with its parity, of a body of which
-    /// `left_bytes` are to come.
+    /// `left_bytes` are to come, and for `ahead_bytes` that are read ahead of it.
     ///
     /// # Errors
     /// [`Exhausted`]: they took too long to come.
@@ -55,12 +55,15 @@ impl UploadLease {
         &mut self,
         stripe_bytes: u64,
         left_bytes: u64,
+        ahead_bytes: u64,
     ) -> Result<(), Exhausted> {
         assert!(
             self.stripes.is_empty(),
             "whoever waits for buffers holds none"
         );
-        let bytes = stripe_bytes.min(2 * left_bytes) + HASHING_BYTES_MAX.min(left_bytes);
+        let bytes = stripe_bytes.min(2 * left_bytes)
+            + HASHING_BYTES_MAX.min(left_bytes)
+            + ahead_bytes.min(left_bytes);
         let inner = &self.budget.inner;
         self.stripes.push(inner.buffers(bytes, BUFFERS_WAIT).await?);
         Ok(())

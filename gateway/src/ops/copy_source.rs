@@ -178,6 +178,19 @@ impl Source for SourceBytes {
         }
     }
 
+    fn lend(&mut self) -> u64 {
+        match self {
+            Self::AtHand(_) => 0,
+            Self::OnDisks(reader) => reader.lend(),
+        }
+    }
+
+    fn give_back(&mut self) {
+        if let Self::OnDisks(reader) = self {
+            reader.give_back();
+        }
+    }
+
     /// Nothing was declared of it: the reader has verified every piece.
     fn verify(&self, _: &BodyDigests) -> Result<(), ApiError> {
         Ok(())

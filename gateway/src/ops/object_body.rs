@@ -1,7 +1,9 @@
 //! The body of a GET: verified bytes, and exactly as many as were announced, or an error that
 //! aborts the connection.
 
-use crate::admission::{DownloadLease, Exhausted, GiveBack, SENDING_BYTES_MAX};
+use crate::admission::{
+    DownloadLease, Exhausted, GiveBack, READ_AHEAD_BYTES_MAX, SENDING_BYTES_MAX,
+};
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::metrics;
@@ -187,8 +189,14 @@ impl Reader {
         }
     }
 
+    /// Leaves it to the upload that is fed to take memory for what is read ahead; how much that is.
+    pub(crate) fn lend(&mut self) -> u64 {
+        self.lease.lend();
+        READ_AHEAD_BYTES_MAX
+    }
+
     /// Drops what was read ahead, and the memory it took. The next call of [`Reader::next`] reads it again.
-    fn give_back(&mut self) {
+    pub(crate) fn give_back(&mut self) {
         self.current = None;
         self.chunks.clear();
         self.lease.give_back();

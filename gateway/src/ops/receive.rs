@@ -28,6 +28,15 @@ pub(crate) trait Source: Send {
     /// Why the body ends early: nothing of it may be kept.
     fn next(&mut self) -> impl Future<Output = Result<Option<Bytes>, ApiError>> + Send;
 
+    /// Leaves it to the upload to take memory for what is read ahead; how many bytes that are at the most. To be
+    /// called before the first bytes are asked for.
+    fn lend(&mut self) -> u64 {
+        0
+    }
+
+    /// Drops what was read ahead; it is read again.
+    fn give_back(&mut self) {}
+
     /// Judges the digests of the whole body.
     ///
     /// # Errors
@@ -58,6 +67,8 @@ pub(crate) struct Upload<S> {
     /// Bytes that have come so far.
     received: u64,
     pace: Pace,
+    /// What the source reads ahead, at the most.
+    ahead_bytes: u64,
     lease: UploadLease,
 }
 
@@ -123,9 +134,14 @@ impl Upload<Wire> {
 
 impl<S: Source> Upload<S> {
     /// Waits until a body of `length` bytes may be let in.
-    pub(crate) async fn of(context: &Context, source: S, length: u64) -> Result<Self, ApiError> {
+    pub(crate) async fn of(
+        context: &Context,
+        mut source: S,
+        length: u64,
+    ) -> Result<Self, ApiError> {
         let lease = context.budget.upload(length).await?;
         Ok(Self {
+            ahead_bytes: source.lend(),
             source,
             length,
             received: 0,
@@ -205,7 +221,8 @@ impl<S: Source> Upload<S> {
         let stripe_bytes = context.chunks.stripe_memory_bytes();
         loop {
             let held = writer.filling_bytes();
-            if writer.stripes_held() > 0 || !self.lease.entry_covers(held) {
+            let covered = self.ahead_bytes == 0 && self.lease.entry_covers(held);
+            if writer.stripes_held() > 0 || !covered {
                 self.make_room(writer, stripe_bytes).await?;
             }
             let Some(piece) = self.next_in_time(writer, context.clock.as_ref()).await? else {
@@ -236,7 +253,9 @@ impl<S: Source> Upload<S> {
         }
         if self.lease.stripes() == 0 {
             let left = self.length.saturating_sub(self.received);
-            self.lease.first(stripe_bytes, left).await?;
+            self.source.give_back();
+            let first = self.lease.first(stripe_bytes, left, self.ahead_bytes);
+            first.await?;
         }
         while writer.stripes_held() >= self.lease.stripes()
             && !self.lease.try_one_more(stripe_bytes)
@@ -251,6 +270,10 @@ impl<S: Source> Upload<S> {
         writer: &mut ObjectWriter,
         clock: &dyn Clock,
     ) -> Result<Option<Bytes>, ApiError> {
+        if self.ahead_bytes > 0 {
+            // It comes from disks, which are waited for as they are in a download.
+            return self.source.next().await;
+        }
         let mut next = std::pin::pin!(self.source.next());
         loop {
             let since = clock.monotonic();

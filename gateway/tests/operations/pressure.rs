@@ -1,11 +1,13 @@
 //! More requests than there is memory for: they take turns, and nothing of them is lost.
 
 use crate::harness::*;
+use crate::multipart::{complete, start};
 use bytes::Bytes;
 use futures::future::{join, join_all};
 use gateway::admission::BUDGET_BYTES_MIN;
 use gateway::config::GatewayConfig;
 use http_body_util::BodyExt;
+use std::time::Duration;
 use tokio::sync::watch;
 
 async fn with_little_memory() -> Server {
@@ -91,5 +93,34 @@ async fn downloads_that_pause_make_room_for_others() {
     for download in opened {
         assert!(download.collect().await.unwrap().to_bytes() == body);
     }
+    assert_eq!(server.budget.free_bytes(), free);
+}
+
+/// Each needs memory for what it reads and for what it writes.
+#[tokio::test]
+async fn copies_take_turns() {
+    let server = with_little_memory().await;
+    let free = server.budget.free_bytes();
+    let body = pattern(9_000_000, 1);
+    let upload = put("/bucket/key").body(body.clone());
+    assert_eq!(server.send(upload).await.status, 200);
+    let upload = start(&server, "to").await;
+    let copies = (1..=8).map(|number| {
+        let copy = put("/bucket/to")
+            .query("partNumber", number)
+            .query("uploadId", &upload)
+            .header("x-amz-copy-source", "/bucket/key");
+        server.send(copy)
+    });
+    let copied = tokio::time::timeout(Duration::from_secs(20), join_all(copies)).await;
+    let copied = copied.expect("no copy waits for memory that another one holds");
+    assert!(copied.iter().all(|answer| answer.status == 200));
+    let parts: Vec<_> = (1..)
+        .zip(copied.iter().map(|part| part.element("ETag")))
+        .collect();
+    let done = server.send(complete("to", &upload, &parts)).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    let read = server.send(get("/bucket/to")).await;
+    assert!(*read.bytes() == body.repeat(8));
     assert_eq!(server.budget.free_bytes(), free);
 }
