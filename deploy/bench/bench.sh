@@ -8,26 +8,9 @@
 # BENCH_ROUNDS    rounds, over which figures are medians (3)
 # BENCH_RESULTS   where the table and the JSON go (bench-results)
 set -euo pipefail
-# shellcheck source=deploy/dev/env.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../dev/env.sh"
-cd "$CAIRN_REPO"
+# shellcheck source=deploy/bench/binary.sh
+. "$(dirname "${BASH_SOURCE[0]}")/binary.sh"
 
-binary=${CAIRN:-$CARGO_TARGET_DIR/release/cairn}
-[ -x "$binary" ] || {
-    echo "bench.sh: there is no binary $binary: run \`make build\`, or set CAIRN" >&2
-    exit 1
-}
-data=${BENCH_DATA:-}
-made=
-if [ -z "$data" ]; then
-    data=$(mktemp -d "$CAIRN_REPO/bench-data.XXXXXX")
-    made=$data
-fi
-# A copy, so that nothing that is built meanwhile changes what is measured.
-mkdir -p "$data"
-copy=$data/cairn-$$
-trap 'rm -rf "$copy" "$made"' EXIT
-cp "$binary" "$copy"
 rows=()
 read -ra names <<<"${ROWS:-}"
 [ ${#names[@]} -eq 0 ] || rows=(--rows "$(

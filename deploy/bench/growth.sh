@@ -7,25 +7,8 @@
 # BENCH_DATA       a directory on the disk to be filled; one below the clone, deleted at the end, if it is not set
 # GROWTH_RESULTS   where the table and the picture go (deploy/growth)
 set -euo pipefail
-# shellcheck source=deploy/dev/env.sh
-. "$(dirname "${BASH_SOURCE[0]}")/../dev/env.sh"
-cd "$CAIRN_REPO"
+# shellcheck source=deploy/bench/binary.sh
+. "$(dirname "${BASH_SOURCE[0]}")/binary.sh"
 
-binary=${CAIRN:-$CARGO_TARGET_DIR/release/cairn}
-[ -x "$binary" ] || {
-    echo "growth.sh: there is no binary $binary: run \`make build\`, or set CAIRN" >&2
-    exit 1
-}
-data=${BENCH_DATA:-}
-made=
-if [ -z "$data" ]; then
-    data=$(mktemp -d "$CAIRN_REPO/bench-data.XXXXXX")
-    made=$data
-fi
-# A copy, so that nothing that is built meanwhile changes what is measured.
-mkdir -p "$data"
-copy=$data/cairn-$$
-trap 'rm -rf "$copy" "$made"' EXIT
-cp "$binary" "$copy"
 objects=${GROWTH_OBJECTS:-1000000 5000000}
 "$copy" bench growth --data "$data" --objects "${objects// /,}" --results "${GROWTH_RESULTS:-deploy/growth}"

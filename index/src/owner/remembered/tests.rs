@@ -1,4 +1,4 @@
-//! Tests of what is remembered: by rule, and while commits and reads run against each other.
+//! Tests of what is remembered, with the steps of commits and reads in chosen orders, one after another.
 
 use super::*;
 use crate::key::Key;
