@@ -42,6 +42,8 @@ compile() (
     cd "$scratch" || exit
     unset ROCKSDB_LIB_DIR ROCKSDB_STATIC RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
     export CARGO_TARGET_DIR=$scratch/target
+    # librocksdb-sys hands the processor on to the C++ compiler.
+    [ -z "$CAIRN_CPU" ] || export RUSTFLAGS=-Ctarget-cpu=$CAIRN_CPU
     cargo build --release -p librocksdb-sys >"$log" 2>&1
 )
 
