@@ -6,6 +6,12 @@ use crate::profile::{Domain, ErasureProfile};
 use crate::record;
 use crate::wire::{DecodeError, Field, Input};
 
+mod check;
+mod roles;
+
+pub use check::{MapFault, check_map};
+pub use roles::{Role, Roles};
+
 /// What a disk may be used for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum DiskState {
@@ -73,6 +79,32 @@ record! {
 }
 
 record! {
+    /// A node: a process with a certificate of its own, in one zone, which plays some of the roles.
+    pub struct NodeInfo {
+        1 => id: NodeId,
+        2 => zone: ZoneId,
+        /// Nodes of a zone with the same name here can fail together; empty where that is not known.
+        3 => rack: String,
+        /// What operators call it; unlike that of any other node.
+        4 => name: String,
+        /// Where others reach it, `host:port`, the preferred one first.
+        5 => addresses: Vec<String>,
+        6 => roles: Roles,
+        /// Taken out by an operator: its certificate is no longer good, its id is never given again.
+        7 => is_removed: bool,
+    }
+}
+
+record! {
+    /// A zone of the region.
+    pub struct ZoneInfo {
+        1 => id: ZoneId,
+        /// What operators call it; unlike that of any other zone.
+        2 => name: String,
+    }
+}
+
+record! {
     /// A chunk cluster: disks with one striped and one small-object profile.
     pub struct ChunkCluster {
         1 => id: ChunkClusterId,
@@ -94,6 +126,10 @@ record! {
         3 => epoch: u64,
         4 => clusters: Vec<ChunkCluster>,
         5 => disks: Vec<DiskInfo>,
+        /// Empty on a single machine.
+        6 => nodes: Vec<NodeInfo>,
+        /// Empty on a single machine.
+        7 => zones: Vec<ZoneInfo>,
     }
 }
 
@@ -122,8 +158,30 @@ impl ClusterMap {
         match (domain, self.disk(id)) {
             (Domain::Node, Some(disk)) => u128::from(disk.node.0),
             (Domain::Zone, Some(disk)) => u128::from(disk.zone.0),
+            (Domain::Rack, Some(disk)) => u128::from(self.rack_label(disk.node).0),
             (Domain::Disk, _) | (_, None) => id.0,
         }
+    }
+
+    /// The node with this id, if the map has it.
+    #[must_use]
+    pub fn node(&self, id: NodeId) -> Option<&NodeInfo> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// The zone with this name, if the map has it.
+    #[must_use]
+    pub fn zone_named(&self, name: &str) -> Option<&ZoneInfo> {
+        self.zones.iter().find(|zone| zone.name == name)
+    }
+
+    /// The first node of the rack that `id` stands in: the node itself where its rack is not known.
+    fn rack_label(&self, id: NodeId) -> NodeId {
+        let Some(node) = self.node(id).filter(|node| !node.rack.is_empty()) else {
+            return id;
+        };
+        let beside = |other: &&NodeInfo| other.zone == node.zone && other.rack == node.rack;
+        self.nodes.iter().find(beside).map_or(id, |first| first.id)
     }
 
     /// The same map with `disk` in `state`, one epoch later.

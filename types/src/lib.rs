@@ -19,7 +19,9 @@ pub mod profile;
 pub mod wire;
 
 pub use clock::Clock;
-pub use cluster_map::{ChunkCluster, ClusterMap, DiskInfo, DiskState};
+pub use cluster_map::{
+    ChunkCluster, ClusterMap, DiskInfo, DiskState, NodeInfo, Role, Roles, ZoneInfo,
+};
 pub use cluster_view::ClusterView;
 pub use entropy::Entropy;
 pub use ids::{

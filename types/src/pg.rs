@@ -1,6 +1,7 @@
-//! Placement groups: `k + m` disks in shard order, in distinct failure domains.
+//! Placement groups: `k + m` disks in shard order, spread so that the loss of any one failure domain leaves
+//! `k` of them.
 //!
-//! Construction and the rule of acknowledgement are pure functions here, so that every crate agrees
+//! Construction, check and the rule of acknowledgement are pure functions here, so that every crate agrees
 //! on them without depending on one another.
 
 use crate::cluster_map::{ClusterMap, DiskState};
@@ -8,7 +9,12 @@ use crate::ids::{ChunkClusterId, DiskId, PgId};
 use crate::profile::{Domain, ErasureProfile};
 use crate::record;
 use crate::wire::{DecodeError, Field, Input};
-use std::collections::BTreeMap;
+
+mod check;
+mod make;
+
+pub use check::{GroupFault, check_group};
+pub use make::{PlacementError, make_groups};
 
 /// Shard replicas of placement groups that a disk holds, about; enough that the loss of a disk is
 /// repaired from and to all others.
@@ -114,12 +120,19 @@ impl ShardSet {
     }
 }
 
+/// Number of groups of `profile` over `disks` disks, about [`GROUPS_PER_DISK`] for each disk.
+#[must_use]
+pub fn group_count(disks: usize, profile: ErasureProfile) -> usize {
+    (disks * GROUPS_PER_DISK).div_ceil(profile.shards())
+}
+
 /// Whether a stripe with the shards in `durable` on stable storage may be acknowledged.
 ///
-/// With the whole group writable, the loss of any one failure domain after the acknowledgement must
-/// leave `k` shards. While the cluster map marks positions (`down`) as taking no writes, `k + 1`
-/// durable shards suffice, since one domain is already lost. A profile without parity promises only
-/// its disks. `domains` holds the failure-domain label of each position.
+/// The loss of any one failure domain after the acknowledgement must leave `k` shards, as long as the positions
+/// that take writes can give that: a disk that is down in one of three zones does not lower the promise. When a
+/// whole domain is marked down they cannot; then `k + 1` durable shards suffice, since one domain is already
+/// lost. A profile without parity promises only its disks. `domains` holds the failure-domain label of each
+/// position, `down` the positions that the cluster map marks as taking no writes.
 #[must_use]
 pub fn may_acknowledge(
     profile: ErasureProfile,
@@ -132,142 +145,23 @@ pub fn may_acknowledge(
         profile.shards(),
         "one domain label for each shard"
     );
-    let (k, count) = (profile.data(), durable.len());
     if profile.parity() == 0 {
-        return count == k;
+        return durable.len() == profile.data();
     }
-    let survives_any_domain = || {
-        durable.iter().all(|lost| {
-            let left = durable
-                .iter()
-                .filter(|kept| domains[*kept] != domains[lost])
-                .count();
-            left >= k
-        })
-    };
-    if down.is_empty() {
-        count > k && survives_any_domain()
-    } else {
-        count > k
-    }
+    let writable = ShardSet::first(profile.shards()).minus(down);
+    durable.len() > profile.data()
+        && (survives_any_domain(profile, domains, durable)
+            || (!down.is_empty() && !survives_any_domain(profile, domains, writable)))
 }
 
-/// Why placement groups cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlacementError {
-    /// Fewer failure domains than shards.
-    #[error(
-        "profile {profile} needs {} failure domains with a usable disk, the map has {domains}: add disks or choose a narrower profile",
-        profile.shards()
-    )]
-    TooFewDomains {
-        /// The profile asked for.
-        profile: ErasureProfile,
-        /// Failure domains with at least one usable disk.
-        domains: usize,
-    },
-}
-
-/// Number of groups of `profile` over `disks` disks, about [`GROUPS_PER_DISK`] for each disk.
-#[must_use]
-pub fn group_count(disks: usize, profile: ErasureProfile) -> usize {
-    (disks * GROUPS_PER_DISK).div_ceil(profile.shards())
-}
-
-/// Makes `count` groups with ids from `first_id` on over the disks of `cluster` that take writes, no
-/// two shards of a group in one failure domain, disks loaded by weight as evenly as that allows. The
-/// same arguments give the same groups.
-///
-/// # Errors
-/// [`PlacementError`] when the map cannot hold the profile.
-pub fn make_groups(
-    map: &ClusterMap,
-    cluster: ChunkClusterId,
-    domain: Domain,
-    (class, profile): (PgClass, ErasureProfile),
-    first_id: PgId,
-    count: usize,
-) -> Result<Vec<PlacementGroup>, PlacementError> {
-    let usable: Vec<_> = map
-        .disks
-        .iter()
-        .filter(|disk| disk.cluster == cluster && disk.state.takes_writes())
-        .map(|disk| {
-            (
-                disk.id,
-                map.domain_label(disk.id, domain),
-                u64::from(disk.weight.max(1)),
-            )
-        })
-        .collect();
-    let mut domains: Vec<u128> = usable.iter().map(|(_, label, _)| *label).collect();
-    domains.sort_unstable();
-    domains.dedup();
-    if domains.len() < profile.shards() {
-        return Err(PlacementError::TooFewDomains {
-            profile,
-            domains: domains.len(),
-        });
-    }
-    // Load so far, and the same for each shard position: data shards are read, parity shards mostly
-    // are not, so each position is spread too.
-    let mut load: BTreeMap<DiskId, u64> = BTreeMap::new();
-    let mut at: BTreeMap<(DiskId, usize), u64> = BTreeMap::new();
-    let mut groups = Vec::with_capacity(count);
-    for index in 0..count {
-        let mut disks: Vec<DiskId> = Vec::with_capacity(profile.shards());
-        let mut taken: Vec<u128> = Vec::with_capacity(profile.shards());
-        for _ in 0..profile.shards() {
-            let (id, label, _) = usable
-                .iter()
-                .filter(|(_, label, _)| !taken.contains(label))
-                .min_by_key(|(id, _, weight)| {
-                    let scaled = load.get(id).copied().unwrap_or(0) * 1000 / weight;
-                    (scaled, mix(id.0, index as u64))
-                })
-                .expect("there are at least as many domains as shards");
-            disks.push(*id);
-            taken.push(*label);
-            *load.entry(*id).or_default() += 1;
-        }
-        let disks = in_spread_order(disks, &mut at);
-        let id = PgId(first_id.0 + u32::try_from(index).expect("group counts are small"));
-        let group = PlacementGroup {
-            id,
-            cluster,
-            class,
-            profile,
-            version: 1,
-            disks,
-            ..Default::default()
-        };
-        groups.push(group);
-    }
-    Ok(groups)
-}
-
-/// Gives each shard position to the disk of the group that has had that position least.
-fn in_spread_order(mut rest: Vec<DiskId>, at: &mut BTreeMap<(DiskId, usize), u64>) -> Vec<DiskId> {
-    let mut ordered = Vec::with_capacity(rest.len());
-    for position in 0..rest.len() {
-        let (index, _) = rest
+/// Whether the loss of any one domain leaves `k` of the shards in `durable`.
+fn survives_any_domain(profile: ErasureProfile, domains: &[u128], durable: ShardSet) -> bool {
+    durable.iter().all(|lost| {
+        let left = durable
             .iter()
-            .enumerate()
-            .min_by_key(|(_, id)| (at.get(&(**id, position)).copied().unwrap_or(0), id.0))
-            .expect("one disk is left for each position");
-        let id = rest.swap_remove(index);
-        *at.entry((id, position)).or_default() += 1;
-        ordered.push(id);
-    }
-    ordered
-}
-
-/// A fixed scrambling of a disk id and a group index: ties go to a different disk each time.
-fn mix(id: u128, index: u64) -> u64 {
-    let mut z = (id as u64) ^ ((id >> 64) as u64) ^ index.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    z ^ (z >> 31)
+            .filter(|kept| domains[*kept] != domains[lost]);
+        left.count() >= profile.data()
+    })
 }
 
 impl PlacementGroup {

@@ -13,6 +13,19 @@ pub enum Domain {
     Node,
     /// A zone with all its nodes.
     Zone,
+    /// A rack with all its nodes.
+    Rack,
+}
+
+impl fmt::Display for Domain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Disk => "disk",
+            Self::Node => "node",
+            Self::Zone => "zone",
+            Self::Rack => "rack",
+        })
+    }
 }
 
 /// `data + parity` shards, of which any `data` give the bytes back. Replication is `data == 1`.
@@ -50,6 +63,30 @@ impl ErasureProfile {
             _ => (8, 4),
         };
         Self::new(data, parity)
+    }
+
+    /// The striped profile and the small-object profile of a chunk cluster over `zones` zones with at least
+    /// `disks_per_zone` disks each; `None` when no profile keeps the promise that a zone may fail. Two zones take
+    /// copies: with one of them gone, any wider code would be left without a spare.
+    #[must_use]
+    pub fn for_zones(zones: usize, disks_per_zone: usize) -> Option<(Self, Self)> {
+        let (striped, small) = match (zones, disks_per_zone) {
+            (0 | 1, _) | (_, 0) => return None,
+            (2, 1) => ((1, 1), (1, 1)),
+            (2, _) => ((1, 3), (1, 3)),
+            (3, 1) => ((1, 2), (1, 2)),
+            (3, 2) => ((3, 3), (1, 3)),
+            (3, 3 | 4) => ((5, 4), (1, 3)),
+            (3, _) => ((9, 6), (1, 3)),
+            (4, 1) => ((2, 2), (1, 2)),
+            (4, 2) => ((5, 3), (1, 3)),
+            (_, 1) => ((3, 2), (1, 2)),
+            (_, _) => ((6, 4), (1, 3)),
+        };
+        Some((
+            Self::new(striped.0, striped.1)?,
+            Self::new(small.0, small.1)?,
+        ))
     }
 
     /// The small-object profile for one machine with `disks` disks: up to three copies.
@@ -125,6 +162,7 @@ impl Field for Domain {
             Self::Disk => 0,
             Self::Node => 1,
             Self::Zone => 2,
+            Self::Rack => 3,
         });
     }
     fn take(bytes: Input<'_>) -> Result<Self, DecodeError> {
@@ -132,6 +170,7 @@ impl Field for Domain {
             [0] => Ok(Self::Disk),
             [1] => Ok(Self::Node),
             [2] => Ok(Self::Zone),
+            [3] => Ok(Self::Rack),
             _ => Err(DecodeError::BadValue {
                 what: "failure domain",
             }),

@@ -110,7 +110,7 @@ fn with_a_domain_marked_down_one_spare_shard_suffices() {
 
 #[test]
 fn too_few_domains_is_refused_with_the_reason() {
-    let map = map(9, 3);
+    let map = map(8, 2);
     let made = make_groups(
         &map,
         ChunkClusterId(0),
@@ -123,9 +123,71 @@ fn too_few_domains_is_refused_with_the_reason() {
         made,
         Err(PlacementError::TooFewDomains {
             profile: profile(4, 2),
-            domains: 3
+            domain: Domain::Zone,
+            domains: 2,
+            room: 4
         })
     );
+}
+
+#[test]
+fn shards_are_spread_over_three_zones_evenly() {
+    for (disks, wide, small) in [
+        (9, (5, 4), (1, 3)),
+        (15, (9, 6), (1, 3)),
+        (30, (9, 6), (1, 2)),
+    ] {
+        let map = map(disks, 3);
+        for (data, parity) in [wide, small] {
+            let profile = profile(data, parity);
+            let made = groups(&map, Domain::Zone, profile, 60);
+            for group in &made {
+                assert_eq!(check_group(&map, group, Domain::Zone), Ok(()));
+                let zones = group.domains(&map, Domain::Zone);
+                for zone in 0..3 {
+                    let there = zones.iter().filter(|label| **label == zone).count();
+                    assert!(
+                        there <= profile.shards().div_ceil(3),
+                        "{profile}: {there} in a zone"
+                    );
+                }
+            }
+            let load = |id| {
+                made.iter()
+                    .filter(|group| group.disks.contains(&id))
+                    .count()
+            };
+            let loads: Vec<usize> = map.disks.iter().map(|disk| load(disk.id)).collect();
+            let (most, least) = (loads.iter().max().unwrap(), loads.iter().min().unwrap());
+            assert!(most - least <= 2, "{profile} over {disks}: {loads:?}");
+        }
+    }
+}
+
+/// A zone with 5 + 4 loses a disk: the other eight can still bear the loss of a zone, so they must.
+#[test]
+fn a_disk_that_is_down_does_not_lower_the_promise_for_zones() {
+    let zones: Vec<u128> = (0..9).map(|n| n % 3).collect();
+    let profile = profile(5, 4);
+    let one_disk = ShardSet(1);
+    let eight = ShardSet::first(9).minus(one_disk);
+    assert!(may_acknowledge(profile, &zones, eight, one_disk));
+    assert!(!may_acknowledge(
+        profile,
+        &zones,
+        eight.minus(ShardSet(2)),
+        one_disk
+    ));
+    // With a zone down the two that are left cannot bear the loss of another one.
+    let zone = ShardSet(0b001_001_001);
+    let six = ShardSet::first(9).minus(zone);
+    assert!(may_acknowledge(profile, &zones, six, zone));
+    assert!(!may_acknowledge(
+        profile,
+        &zones,
+        six.minus(ShardSet(2)),
+        zone
+    ));
 }
 
 #[test]

@@ -34,6 +34,34 @@ fn one_machine_gets_the_profile_of_the_table() {
     assert_eq!(ErasureProfile::small_for_disks(0), None);
 }
 
+/// Whatever the number of zones: without one of them there is still a shard to spare, so that writes go on.
+#[test]
+fn a_region_gets_profiles_that_can_spare_a_zone() {
+    for zones in 2..=6 {
+        for disks in 1..=8 {
+            let (striped, small) = ErasureProfile::for_zones(zones, disks).unwrap();
+            for profile in [striped, small] {
+                let in_one = profile.shards().div_ceil(zones);
+                assert!(in_one <= disks, "{profile} over {zones} zones of {disks}");
+                let left = profile.shards() - in_one;
+                let needed = if zones == 2 && disks == 1 {
+                    profile.data()
+                } else {
+                    profile.data() + 1
+                };
+                assert!(left >= needed, "{profile} over {zones} zones leaves {left}");
+            }
+        }
+    }
+    let named = |zones, disks| {
+        ErasureProfile::for_zones(zones, disks).map(|(wide, small)| format!("{wide} {small}"))
+    };
+    assert_eq!(named(3, 3).as_deref(), Some("5+4 1+3"));
+    assert_eq!(named(3, 5).as_deref(), Some("9+6 1+3"));
+    assert_eq!(named(1, 9), None);
+    assert_eq!(named(3, 0), None);
+}
+
 #[test]
 fn impossible_profiles_are_refused() {
     assert_eq!(ErasureProfile::new(0, 2), None);
