@@ -76,9 +76,12 @@ pub struct ChunkStore {
     pub(crate) inner: Arc<Inner>,
 }
 
+/// The disks at hand by id. A change makes a new map, so that a plan can tell whether it is of this one.
+type Disks = BTreeMap<DiskId, Arc<DiskHandle>>;
+
 #[derive(Debug)]
 pub(crate) struct Inner {
-    pub disks: BTreeMap<DiskId, Arc<DiskHandle>>,
+    disks: RwLock<Arc<Disks>>,
     pub view: watch::Receiver<Arc<ClusterView>>,
     pub options: ChunkStoreOptions,
     pub clock: Arc<dyn Clock>,
@@ -88,16 +91,22 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// The disks at hand.
+    pub fn disks(&self) -> Arc<Disks> {
+        Arc::clone(&self.disks.read())
+    }
+
     /// The groups of the newest view.
     pub fn plan(&self) -> Arc<Plan> {
         let view = Arc::clone(&self.view.borrow());
+        let disks = self.disks();
         {
             let plan = self.plan.read();
-            if Arc::ptr_eq(&plan.view, &view) {
+            if Arc::ptr_eq(&plan.view, &view) && Arc::ptr_eq(&plan.disks, &disks) {
                 return Arc::clone(&plan);
             }
         }
-        let plan = Arc::new(Plan::new(view, &self.disks));
+        let plan = Arc::new(Plan::new(view, disks));
         *self.plan.write() = Arc::clone(&plan);
         plan
     }
@@ -114,8 +123,9 @@ impl Inner {
         };
         // What was on a disk that is gone for good is gone with it.
         let there = |id: &&DiskId| plan.view.map.state(**id) != DiskState::Removed;
+        let disks_at_hand = &plan.disks;
         let answers = group.record.disks.iter().filter(there).map(|id| async {
-            let Some(disk) = self.disks.get(id) else {
+            let Some(disk) = disks_at_hand.get(id) else {
                 return Some((*id, "it cannot be reached".to_owned()));
             };
             let answer = disk.store.delete(pg, chunk);
@@ -218,14 +228,12 @@ impl ChunkStore {
         assert!(options.stripes_in_flight > 0, "stripes_in_flight");
         assert!(options.read_ahead > 0, "read_ahead");
         let handle = |store| Arc::new(DiskHandle::new(store));
-        let disks = disks
-            .into_iter()
-            .map(|(id, store)| (id, handle(store)))
-            .collect();
-        let plan = Plan::new(Arc::clone(&view.borrow()), &disks);
+        let disks = disks.into_iter().map(|(id, store)| (id, handle(store)));
+        let disks = Arc::new(disks.collect());
+        let plan = Plan::new(Arc::clone(&view.borrow()), Arc::clone(&disks));
         let inner = Inner {
             plan: RwLock::new(Arc::new(plan)),
-            disks,
+            disks: RwLock::new(disks),
             view,
             options,
             clock,
@@ -235,6 +243,24 @@ impl ChunkStore {
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// Adds a disk that can be reached from now on; what is under way goes on with the disks it began with. A
+    /// handle that was there for the same disk is replaced.
+    pub fn add_disk(&self, store: Arc<dyn ShardStore>) {
+        let handle = Arc::new(DiskHandle::new(store));
+        let mut disks = self.inner.disks.write();
+        let mut next = Disks::clone(&disks);
+        next.insert(handle.id(), handle);
+        *disks = Arc::new(next);
+    }
+
+    /// Takes a disk out of those that can be reached, if it is one of them.
+    pub fn remove_disk(&self, id: DiskId) {
+        let mut disks = self.inner.disks.write();
+        let mut next = Disks::clone(&disks);
+        next.remove(&id);
+        *disks = Arc::new(next);
     }
 
     /// A writer for the bytes of one object, or of one part.
@@ -350,14 +376,16 @@ impl ChunkStore {
     /// The disks at hand, in id order.
     #[must_use]
     pub fn disks(&self) -> Vec<Arc<dyn ShardStore>> {
-        let disks = self.inner.disks.values();
+        let disks = self.inner.disks();
+        let disks = disks.values();
         disks.map(|disk| Arc::clone(&disk.store)).collect()
     }
 
     /// Room on each disk at hand, in id order.
     #[must_use]
     pub fn usage(&self) -> Vec<(DiskId, DiskUsage)> {
-        let disks = self.inner.disks.iter();
+        let disks = self.inner.disks();
+        let disks = disks.iter();
         disks.map(|(id, disk)| (*id, disk.store.usage())).collect()
     }
 }

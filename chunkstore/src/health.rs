@@ -20,6 +20,10 @@ pub trait HealthSink: Send + Sync + fmt::Debug {
     /// quorum rule counts the disk as usable.
     fn disk_failed(&self, disk: DiskId, state: DiskState, reason: &str);
 
+    /// The disk's node did not answer this process. That may be the node's fault, or that of the network between
+    /// the two: only who hears all sides can tell.
+    fn unreachable(&self, disk: DiskId, reason: &str);
+
     /// A shard needs a look.
     fn finding(&self, finding: Finding);
 }
@@ -52,6 +56,7 @@ pub struct NoHealthSink;
 
 impl HealthSink for NoHealthSink {
     fn disk_failed(&self, _disk: DiskId, _state: DiskState, _reason: &str) {}
+    fn unreachable(&self, _disk: DiskId, _reason: &str) {}
     fn finding(&self, _finding: Finding) {}
 }
 

@@ -58,6 +58,8 @@ pub(crate) enum NoGroup {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub view: Arc<ClusterView>,
+    /// The disks at hand that the groups were joined with.
+    pub disks: Arc<BTreeMap<DiskId, Arc<DiskHandle>>>,
     /// The most shards that a stripe of any group has.
     pub shards_max: usize,
     groups: BTreeMap<PgId, Arc<Group>>,
@@ -67,11 +69,11 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub fn new(view: Arc<ClusterView>, disks: &BTreeMap<DiskId, Arc<DiskHandle>>) -> Self {
+    pub fn new(view: Arc<ClusterView>, disks: Arc<BTreeMap<DiskId, Arc<DiskHandle>>>) -> Self {
         let groups: BTreeMap<PgId, Arc<Group>> = view
             .groups
             .values()
-            .map(|record| (record.id, Arc::new(join(&view, record, disks))))
+            .map(|record| (record.id, Arc::new(join(&view, record, &disks))))
             .collect();
         let shares = |class| shares(&view, &groups, class);
         let shards = groups.values().map(|group| group.record.profile.shards());
@@ -82,6 +84,7 @@ impl Plan {
             fallback: shares(PgClass::Fallback),
             groups,
             view,
+            disks,
         }
     }
 

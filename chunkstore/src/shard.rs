@@ -115,6 +115,27 @@ pub enum PutShardError {
         /// The disk.
         disk: DiskId,
     },
+    /// The disk's node did not answer. The shard may be there or not.
+    #[error("disk {disk} cannot be reached: {reason}")]
+    Unreachable {
+        /// The disk.
+        disk: DiskId,
+        /// What the network said.
+        reason: String,
+    },
+    /// The writer goes by an older version of the placement group than the disk's node knows of: the disk may
+    /// have lost its place in it.
+    #[error(
+        "disk {disk} knows version {current} of placement group {pg}: the writer's cluster map is old"
+    )]
+    OldGroup {
+        /// The disk.
+        disk: DiskId,
+        /// The group.
+        pg: PgId,
+        /// Its version, as the disk's node knows it.
+        current: u32,
+    },
 }
 
 /// Why a shard could not be read.
@@ -140,6 +161,14 @@ pub enum ReadShardError {
         /// The disk.
         disk: DiskId,
         /// The device's error.
+        reason: String,
+    },
+    /// The disk's node did not answer.
+    #[error("disk {disk} cannot be reached: {reason}")]
+    Unreachable {
+        /// The disk.
+        disk: DiskId,
+        /// What the network said.
         reason: String,
     },
 }

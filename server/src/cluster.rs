@@ -81,6 +81,11 @@ impl HealthSink for Health {
         let _ = self.evidence.try_send(evidence);
     }
 
+    fn unreachable(&self, disk: DiskId, reason: &str) {
+        // All disks of a single machine are in this process.
+        self.disk_failed(disk, DiskState::Down, reason);
+    }
+
     fn finding(&self, finding: Finding) {
         warn!(disk = %finding.disk, shard = ?finding.shard, fault = ?finding.fault, "a shard needs repair");
         metrics::counter!("cairn_shard_findings_total").increment(1);

@@ -336,3 +336,85 @@ async fn the_chunks_of_a_group_are_listed_over_all_its_disks_page_by_page() {
     let none = cluster.store.list_chunks(PgId(999), None).await;
     assert_eq!(none, Err(ListChunksError::NoSuchGroup { pg: PgId(999) }));
 }
+
+/// A zone that is cut off: its disks are known to be unreachable at once, the map says so soon, and nothing waits
+/// for a deadline.
+#[test]
+fn disks_that_cannot_be_reached_cost_no_deadline() {
+    run(async {
+        let mut shape = ClusterShape::of_disks(6);
+        shape.options.put_deadline = std::time::Duration::from_secs(60);
+        shape.options.read_deadline = std::time::Duration::from_secs(60);
+        shape.options.hedge_after = std::time::Duration::from_secs(60);
+        let cluster = MemoryCluster::new(shape);
+        let body = bytes(3 * MIB, 5);
+        let before = cluster.write(&body, MIB).await.unwrap();
+        let cut_off = &cluster.disks[4];
+        cut_off.set_puts(Puts::Unreachable);
+        cut_off.set_reads(Reads::Unreachable);
+        let during = tokio::time::timeout(std::time::Duration::from_secs(10), async {
+            let during = cluster.write(&body, MIB).await.unwrap();
+            for written in [&before, &during] {
+                assert_eq!(
+                    cluster.read(written, 0..body.len() as u64).await.unwrap(),
+                    body
+                );
+            }
+            during
+        });
+        let during = during.await.expect("no deadline was waited for");
+        assert!(
+            !during.missing.is_empty(),
+            "what was not stored is noted for repair"
+        );
+        assert!(
+            cluster
+                .failures()
+                .iter()
+                .all(|(disk, ..)| *disk == cut_off.disk())
+        );
+        assert_eq!(
+            cluster.take_findings(),
+            [],
+            "a cut connection is no fault of a shard"
+        );
+    });
+}
+
+/// The disk's node has a newer map than the writer: the chunk goes on in another group, and the disk is not blamed.
+#[test]
+fn a_writer_with_an_old_map_goes_on_elsewhere() {
+    run(async {
+        let cluster = MemoryCluster::new(ClusterShape::of_disks(9));
+        let moved = &cluster.disks[0];
+        moved.set_puts(Puts::OldGroup);
+        let body = bytes(8 * MIB, 6);
+        let written = cluster.write(&body, MIB).await.unwrap();
+        assert_eq!(
+            cluster.read(&written, 0..body.len() as u64).await.unwrap(),
+            body
+        );
+        assert_eq!(cluster.failures(), []);
+    });
+}
+
+#[test]
+fn a_disk_that_is_added_later_is_used_and_one_that_is_removed_is_not() {
+    run(async {
+        let cluster = MemoryCluster::new(ClusterShape::of_disks(6));
+        let last = Arc::clone(&cluster.disks[5]);
+        cluster.store.remove_disk(last.disk());
+        let body = bytes(MIB, 7);
+        let without = cluster.write(&body, MIB).await.unwrap();
+        assert_eq!(last.shards().len(), 0);
+        assert!(!without.missing.is_empty());
+        cluster.mark(last.disk(), DiskState::Up);
+        cluster.store.add_disk(Arc::clone(&last) as _);
+        let with = cluster.write(&body, MIB).await.unwrap();
+        assert_eq!(with.missing, []);
+        assert_ne!(last.shards().len(), 0);
+        for written in [&without, &with] {
+            assert_eq!(cluster.read(written, 0..MIB as u64).await.unwrap(), body);
+        }
+    });
+}

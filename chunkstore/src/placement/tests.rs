@@ -32,14 +32,16 @@ fn view(weights: [u32; 2]) -> ClusterView {
     view
 }
 
-fn disks(view: &ClusterView) -> (Vec<Arc<MemoryShards>>, BTreeMap<DiskId, Arc<DiskHandle>>) {
+type Handles = Arc<BTreeMap<DiskId, Arc<DiskHandle>>>;
+
+fn disks(view: &ClusterView) -> (Vec<Arc<MemoryShards>>, Handles) {
     let store = |disk: &DiskInfo| Arc::new(MemoryShards::new(disk.id, 1 << 30));
     let stores: Vec<_> = view.map.disks.iter().map(store).collect();
     let handle = |store: &Arc<MemoryShards>| Arc::new(DiskHandle::new(Arc::clone(store) as _));
     let handles = stores
         .iter()
         .map(|store| (handle(store).id(), handle(store)));
-    (stores.clone(), handles.collect())
+    (stores.clone(), Arc::new(handles.collect()))
 }
 
 /// How often each group is picked for chunks with consecutive ids.
@@ -58,7 +60,7 @@ fn picks(plan: &Plan, excluded: &[PgId], count: u128) -> BTreeMap<PgId, usize> {
 fn clusters_share_by_weight_and_groups_evenly() {
     let view = view([3, 1]);
     let (_, disks) = disks(&view);
-    let picks = picks(&Plan::new(Arc::new(view), &disks), &[], 3200);
+    let picks = picks(&Plan::new(Arc::new(view), Arc::clone(&disks)), &[], 3200);
     assert_eq!(picks.len(), 16, "every group has a share: {picks:?}");
     for (pg, count) in picks {
         let expected = if pg.0 < 100 { 300 } else { 100 };
@@ -73,7 +75,7 @@ fn clusters_share_by_weight_and_groups_evenly() {
 fn a_cluster_of_weight_zero_is_the_last_resort() {
     let view = view([0, 1]);
     let (stores, disks) = disks(&view);
-    let plan = Plan::new(Arc::new(view), &disks);
+    let plan = Plan::new(Arc::new(view), Arc::clone(&disks));
     assert!(picks(&plan, &[], 100).keys().all(|pg| pg.0 >= 100));
     stores[4].set_capacity(1);
     assert!(picks(&plan, &[], 100).keys().all(|pg| pg.0 < 100));
@@ -83,7 +85,7 @@ fn a_cluster_of_weight_zero_is_the_last_resort() {
 fn excluded_groups_are_left_out() {
     let view = view([1, 0]);
     let (_, disks) = disks(&view);
-    let plan = Plan::new(Arc::new(view), &disks);
+    let plan = Plan::new(Arc::new(view), Arc::clone(&disks));
     let excluded: Vec<PgId> = (0..7).map(PgId).collect();
     assert_eq!(
         picks(&plan, &excluded, 10).into_keys().collect::<Vec<_>>()[0],
@@ -98,7 +100,7 @@ fn without_a_writable_group_there_is_none() {
     for number in [1, 5] {
         stores[number].set_capacity(1000);
     }
-    let plan = Plan::new(Arc::new(view.clone()), &disks);
+    let plan = Plan::new(Arc::new(view.clone()), Arc::clone(&disks));
     let pick = |plan: &Plan| {
         plan.pick(PgClass::Striped, ChunkId(1), &[])
             .map(|_| ())
@@ -109,7 +111,7 @@ fn without_a_writable_group_there_is_none() {
     for disk in [0, 1, 10, 11] {
         down.map = down.map.with_disk_state(DiskId(disk), DiskState::Down);
     }
-    let plan = Plan::new(Arc::new(down), &disks);
+    let plan = Plan::new(Arc::new(down), Arc::clone(&disks));
     assert_eq!(pick(&plan), Some(NoGroup::NotWritable));
 }
 

@@ -266,6 +266,9 @@ impl<'a> Gather<'a> {
             ReadShardError::Missing { .. } => ShardFault::Missing,
             ReadShardError::Damaged { reason, .. } => ShardFault::Damaged(reason),
             ReadShardError::Failed { reason, .. } => ShardFault::Unreadable(reason),
+            ReadShardError::Unreachable { reason, .. } => {
+                return self.store.health.unreachable(disk, &reason);
+            }
         };
         self.store.health.finding(Finding { shard, disk, fault });
     }

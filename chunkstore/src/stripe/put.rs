@@ -203,11 +203,16 @@ impl StripePut {
             &error,
         );
         match error {
-            // No mark in the map makes up for a disk that is merely full, or for a damaged transfer.
-            PutShardError::Full { .. } | PutShardError::Damaged { .. } => {
+            // No mark in the map makes up for a disk that is merely full, for a damaged transfer, or for a place
+            // that the disk has lost.
+            PutShardError::Full { .. }
+            | PutShardError::Damaged { .. }
+            | PutShardError::OldGroup { .. } => {
                 self.fault = error.to_string();
             }
-            PutShardError::ReadOnly { .. } | PutShardError::Failed { .. } => {
+            PutShardError::ReadOnly { .. }
+            | PutShardError::Failed { .. }
+            | PutShardError::Unreachable { .. } => {
                 self.fail(position, error.to_string());
             }
         }
@@ -248,6 +253,9 @@ pub(crate) fn report_put_error(
         PutShardError::ReadOnly { disk, reason } | PutShardError::Failed { disk, reason } => {
             store.health.disk_failed(*disk, DiskState::ReadOnly, reason);
         }
+        PutShardError::Unreachable { disk, reason } => store.health.unreachable(*disk, reason),
+        // The new map is on its way to this process too.
+        PutShardError::OldGroup { .. } => {}
         PutShardError::Damaged { disk } => store.health.finding(Finding {
             shard,
             disk: *disk,

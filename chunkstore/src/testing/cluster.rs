@@ -98,6 +98,10 @@ impl HealthSink for Map {
         });
     }
 
+    fn unreachable(&self, disk: DiskId, reason: &str) {
+        self.disk_failed(disk, DiskState::Down, reason);
+    }
+
     fn finding(&self, finding: Finding) {
         self.findings.lock().push(finding);
     }

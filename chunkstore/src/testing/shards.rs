@@ -24,6 +24,10 @@ pub enum Puts {
     ReadOnly,
     /// Says that it is full, whatever its capacity.
     Full,
+    /// Is cut off, which its node's connection finds out at once.
+    Unreachable,
+    /// Says that the writer's placement group is an old one.
+    OldGroup,
     /// Never answers.
     Hang,
     /// Stores the shard after this time.
@@ -40,6 +44,8 @@ pub enum Reads {
     Work,
     /// Says that the device failed.
     Fail,
+    /// Is cut off, which its node's connection finds out at once.
+    Unreachable,
     /// Never answers.
     Hang,
     /// Answers after this time.
@@ -147,6 +153,12 @@ impl MemoryShards {
             Reads::Work => {}
             Reads::Hang => std::future::pending().await,
             Reads::Slow(by) => tokio::time::sleep(by).await,
+            Reads::Unreachable => {
+                return Err(ReadShardError::Unreachable {
+                    disk: self.disk,
+                    reason: "ordered by the test".to_owned(),
+                });
+            }
             Reads::Fail => {
                 return Err(ReadShardError::Failed {
                     disk: self.disk,
@@ -199,6 +211,11 @@ impl ShardStore for MemoryShards {
             Puts::Fail => return Err(PutShardError::Failed { disk, reason }),
             Puts::ReadOnly => return Err(PutShardError::ReadOnly { disk, reason }),
             Puts::Full => return Err(PutShardError::Full { disk }),
+            Puts::Unreachable => return Err(PutShardError::Unreachable { disk, reason }),
+            Puts::OldGroup => {
+                let (pg, current) = (record.key.pg, record.pg_version + 1);
+                return Err(PutShardError::OldGroup { disk, pg, current });
+            }
             Puts::Hang => std::future::pending().await,
             Puts::Slow(by) => tokio::time::sleep(by).await,
             Puts::Lose => return Ok(()),
