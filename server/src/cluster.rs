@@ -134,7 +134,7 @@ impl Cluster {
             let local = self.local.get().and_then(|local| local.get(&info.id));
             DiskReport {
                 id: info.id,
-                state: state_name(info.state),
+                state: state_name(view.map.state_of(info)),
                 directory: local.map(|disk| disk.directory.clone()),
                 usage: local.map(|disk| disk.store.usage()).unwrap_or_default(),
             }
@@ -264,11 +264,10 @@ pub fn ensure_writable(view: &mut ClusterView) -> Result<()> {
         if view.groups.values().any(writable) {
             continue;
         }
-        let left = view
-            .map
-            .disks
-            .iter()
-            .filter(|disk| disk.cluster == cluster.id && disk.state.takes_writes());
+        let left =
+            view.map.disks.iter().filter(|disk| {
+                disk.cluster == cluster.id && view.map.state_of(disk).takes_writes()
+            });
         let domains: BTreeSet<u128> = left
             .map(|disk| view.map.domain_label(disk.id, cluster.domain))
             .collect();

@@ -6,6 +6,8 @@ use crate::profile::{Domain, ErasureProfile};
 use crate::record;
 use crate::wire::{DecodeError, Field, Input};
 
+use std::collections::BTreeSet;
+
 mod check;
 mod roles;
 
@@ -92,6 +94,9 @@ record! {
         6 => roles: Roles,
         /// Taken out by an operator: its certificate is no longer good, its id is never given again.
         7 => is_removed: bool,
+        /// The others do not hear it: none of its disks is read or written until they do. What its disks' own
+        /// states say holds again then.
+        8 => is_down: bool,
     }
 }
 
@@ -146,10 +151,21 @@ impl ClusterMap {
         self.clusters.iter().find(|cluster| cluster.id == id)
     }
 
-    /// What the disk may be used for; a disk that the map does not have is down.
+    /// What the disk may be used for; a disk that the map does not have is down, and so is that of a node that is.
     #[must_use]
     pub fn state(&self, id: DiskId) -> DiskState {
-        self.disk(id).map_or(DiskState::Down, |disk| disk.state)
+        self.disk(id)
+            .map_or(DiskState::Down, |disk| self.state_of(disk))
+    }
+
+    /// The same for a disk of this map.
+    #[must_use]
+    pub fn state_of(&self, disk: &DiskInfo) -> DiskState {
+        let is_gone = |node: &NodeInfo| node.is_down || node.is_removed;
+        if disk.state != DiskState::Removed && self.node(disk.node).is_some_and(is_gone) {
+            return DiskState::Down;
+        }
+        disk.state
     }
 
     /// The label of the disk's failure domain: two disks with the same label can fail together.
@@ -184,6 +200,17 @@ impl ClusterMap {
         self.nodes.iter().find(beside).map_or(id, |first| first.id)
     }
 
+    /// The same map with the nodes in `down` marked down and all others not, one epoch later.
+    #[must_use]
+    pub fn with_nodes_down(&self, down: &BTreeSet<NodeId>) -> Self {
+        let mut next = self.clone();
+        next.epoch += 1;
+        for node in &mut next.nodes {
+            node.is_down = down.contains(&node.id);
+        }
+        next
+    }
+
     /// The same map with `disk` in `state`, one epoch later.
     #[must_use]
     pub fn with_disk_state(&self, disk: DiskId, state: DiskState) -> Self {
@@ -195,3 +222,6 @@ impl ClusterMap {
         next
     }
 }
+
+#[cfg(test)]
+mod tests;

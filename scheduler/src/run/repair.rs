@@ -291,7 +291,7 @@ fn states(view: &ClusterView) -> BTreeMap<DiskId, DiskState> {
     view.map
         .disks
         .iter()
-        .map(|disk| (disk.id, disk.state))
+        .map(|disk| (disk.id, view.map.state_of(disk)))
         .collect()
 }
 

@@ -62,7 +62,7 @@ pub fn make_groups(
     let usable: Vec<Candidate> = map
         .disks
         .iter()
-        .filter(|disk| disk.cluster == cluster && disk.state.takes_writes())
+        .filter(|disk| disk.cluster == cluster && map.state_of(disk).takes_writes())
         .map(|disk| Candidate {
             id: disk.id,
             node: disk.node,
