@@ -1,5 +1,7 @@
 //! The owner: shared commits, isolation of faults, latches, time, purge and close.
 
+mod races;
+
 use super::*;
 use crate::engine::memory::MemoryEngine;
 use crate::store::{Condition, Idempotency};
