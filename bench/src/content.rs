@@ -6,6 +6,7 @@
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use openssl::hash::{Hasher, MessageDigest};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -105,6 +106,16 @@ impl Stretch {
         true
     }
 
+    /// The MD5 of what is left, in hexadecimal, as an ETag has it.
+    pub fn md5(&self) -> String {
+        let mut hash = Hasher::new(MessageDigest::md5()).expect("OpenSSL has MD5");
+        let mut rest = self.clone();
+        while let Some(piece) = rest.next(FRAME_BYTES) {
+            hash.update(&piece).expect("MD5 takes any bytes");
+        }
+        hex::encode(hash.finish().expect("MD5 takes any bytes"))
+    }
+
     /// The SHA-256 of what is left, in hexadecimal.
     pub fn sha256(&self) -> String {
         let mut hash = openssl::sha::Sha256::new();
@@ -172,10 +183,12 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_is_of_all_bytes() {
+    fn hashes_are_of_all_bytes() {
         let object = Content::new(3).object(1, 2_000_000);
         let expected = hex::encode(openssl::sha::sha256(&bytes(object.clone())));
         assert_eq!(object.sha256(), expected);
+        let expected = openssl::hash::hash(MessageDigest::md5(), &bytes(object.clone()));
+        assert_eq!(object.md5(), hex::encode(expected.unwrap()));
     }
 
     /// Run with `-- --ignored --nocapture`: what comparing costs the client.

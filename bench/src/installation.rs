@@ -134,7 +134,8 @@ impl Installation {
         self.root.join("server.log")
     }
 
-    fn log_tail(&self) -> String {
+    /// The last lines of the server's log.
+    pub fn log_tail(&self) -> String {
         let log = fs::read_to_string(self.log_file()).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
@@ -145,6 +146,11 @@ impl Server {
     /// The server's process.
     pub fn process(&self) -> Process {
         Process::new(self.child.id())
+    }
+
+    /// How its process ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
     }
 
     /// Whether `/health/ready` says so.

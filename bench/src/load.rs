@@ -1,7 +1,11 @@
 //! The load generator: what it needs is stored first, then clients make requests until the time is over.
 
 mod bucket;
+mod pages;
+mod stored;
 mod worker;
+
+pub use stored::Stored;
 
 use crate::client::{Client, Fault, Target};
 use crate::content::{Content, scatter};
@@ -23,6 +27,9 @@ use tokio::sync::Barrier;
 use types::clock::{Clock, SystemClock};
 use worker::Worker;
 
+/// How long an answer 503 without Retry-After is taken to ask for, and the longest that is waited.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 /// Objects that runs store anew have numbers from here on.
 const FIRST_NEW: u64 = 1 << 40;
 
@@ -63,6 +70,8 @@ pub struct Phase {
 struct Shared {
     load: Load,
     phase: Phase,
+    /// Objects that each client remembers, to be read back.
+    sample_of_each: u64,
     /// Operations that may still begin.
     budget: AtomicU64,
     next_put: Arc<AtomicU64>,
@@ -190,8 +199,11 @@ impl Load {
             work: format!("{} {}", phase.mix, sizes.join(",")),
             connections: self.connections,
         };
+        let largest = self.sizes.iter().copied().max().unwrap_or(0);
+        let sample = stored::sample_limit(largest);
         let shared = Arc::new(Shared {
             load: self.clone(),
+            sample_of_each: sample.div_ceil(self.connections as u64),
             budget: AtomicU64::new(phase.operations),
             next_put,
             next_delete: AtomicU64::new(phase.deletable.start),
@@ -217,11 +229,28 @@ impl Load {
             tally.add(thread.join().expect("a client does not panic")?);
         }
         let took = self.clock.monotonic() - began;
-        meter.stop(what, took, &tally)
+        tally.stored = stored::thin(&tally.stored, sample);
+        meter.stop(what, took, tally)
+    }
+
+    /// Reads the sample of what the run put back, byte for byte; what is wrong counts as failed in the report.
+    pub fn read_back(&self, report: &mut Report) -> Result<()> {
+        let sample = std::mem::take(&mut report.stored);
+        let (read, wrong) = block_on(stored::read_back(self, &sample))?;
+        report.read_back += read;
+        for label in wrong {
+            report.count_failed(label, 1);
+        }
+        Ok(())
     }
 
     fn client(&self) -> Client {
         Client::new(self.target.clone(), self.clock.clone())
+    }
+
+    /// The path of the object with this number.
+    fn path(&self, number: u64) -> String {
+        format!("/{}/{}", self.bucket, self.keys.key(number))
     }
 
     /// The size of the object with this number.
@@ -262,40 +291,46 @@ fn block_on<T>(future: impl Future<Output = T>) -> Result<T> {
     Ok(runtime.block_on(future))
 }
 
-/// `cairn bench run`: prepares, warms up, measures, prints, and deletes what it made.
+/// `cairn bench run`: prepares, warms up, measures, reads back, prints, and deletes what it made.
 pub fn run(options: &RunOptions) -> Result<()> {
+    options.check()?;
     let load = Load::new(Settings::of(options)?)?;
-    let made_bucket = load.make_bucket()?;
-    let result = measure(&load, options);
-    if !options.keep {
-        load.clear(made_bucket)
-            .context("what was stored could not be deleted")?;
+    let result = prepare_and_measure(&load, options);
+    if let Some(file) = &options.json {
+        match &result {
+            Ok(report) => write_json(file, report)?,
+            Err(error) => write_json(file, &serde_json::json!({ "error": format!("{error:#}") }))?,
+        }
     }
     let report = result?;
     print!("{}", report.table());
-    if let Some(file) = &options.json {
-        write_json(file, &report)?;
-    }
-    ensure!(report.operations > 0, "no operation succeeded");
     ensure!(report.failed == 0, "{} operations failed", report.failed);
+    ensure!(report.operations > 0, "no operation succeeded");
     Ok(())
+}
+
+fn prepare_and_measure(load: &Load, options: &RunOptions) -> Result<Report> {
+    let made_bucket = load.make_bucket()?;
+    let mut result = measure(load, options);
+    if !options.keep
+        && let Err(error) = load.clear(made_bucket)
+    {
+        let left = format!("what was stored could not be deleted: {error:#}");
+        match &mut result {
+            Ok(report) => report.count_failed(left, 1),
+            Err(_) => eprintln!("{left}"),
+        }
+    }
+    result
 }
 
 fn measure(load: &Load, options: &RunOptions) -> Result<Report> {
     let mix = &options.mix;
+    let objects = options.objects();
     let reads = [Operation::Get, Operation::Head, Operation::List];
-    let readable = 0..if reads.iter().any(|read| mix.has(*read)) {
-        options.objects
-    } else {
-        0
-    };
-    let deletable = readable.end
-        ..readable.end
-            + if mix.has(Operation::Delete) {
-                options.objects
-            } else {
-                0
-            };
+    let count = |needed: bool| if needed { objects } else { 0 };
+    let readable = 0..count(reads.iter().any(|read| mix.has(*read)));
+    let deletable = readable.end..readable.end + count(mix.has(Operation::Delete));
     load.fill(readable.start..deletable.end)?;
     let mut phase = Phase {
         mix: mix.clone(),
@@ -304,12 +339,30 @@ fn measure(load: &Load, options: &RunOptions) -> Result<Report> {
         readable,
         deletable,
     };
-    if !options.warm_up.is_zero() && !mix.has(Operation::Delete) {
-        load.measure(phase.clone())?;
-    }
+    let warm_up = if options.warm_up.is_zero() || mix.has(Operation::Delete) {
+        None
+    } else {
+        Some(load.measure(phase.clone())?)
+    };
     phase.duration = options.duration;
     phase.operations = options.operations.unwrap_or(u64::MAX);
-    load.measure(phase)
+    let mut report = load.measure(phase)?;
+    load.read_back(&mut report)?;
+    if let Some(warm_up) = warm_up {
+        report.count_failures_of(&warm_up);
+    }
+    Ok(report)
+}
+
+/// How long the service asks to wait.
+fn patience(fault: &Fault) -> Duration {
+    match fault {
+        Fault::Refused {
+            retry_after: Some(time),
+            ..
+        } => (*time).min(RETRY_AFTER_MAX),
+        _ => RETRY_AFTER,
+    }
 }
 
 /// A fault, with advice where there is some.

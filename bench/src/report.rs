@@ -1,5 +1,6 @@
 //! What a run measured, for machines (JSON) and for people (a table).
 
+use crate::load::Stored;
 use crate::mix::Operation;
 use crate::process::Process;
 use crate::table::{Table, maybe, number};
@@ -29,16 +30,23 @@ pub struct Report {
     pub latency_ms: Latency,
     /// The same for each kind of operation.
     pub by_operation: BTreeMap<Operation, OfOperation>,
-    /// Failures of all kinds.
+    /// Failures of all kinds, also of the warm-up, and of what was read back.
     pub failed: u64,
-    /// Failures by status and code.
+    /// Failures by status and code. `WRONG` are successful answers with other bytes or another ETag.
     pub errors: BTreeMap<String, u64>,
+    /// Objects that were put and read back afterwards, each compared byte for byte.
+    pub read_back: u64,
+    /// Pages at the end of a list that were not full; no operations.
+    pub short_pages: u64,
     /// Answers 503, each tried again after its Retry-After.
     pub busy: u64,
     /// CPU time of this process for each operation.
     pub client_cpu_ms_per_op: f64,
     /// The server's use of the machine, where its process is known.
     pub server: Option<ServerUse>,
+    /// A sample of what was put, for [`crate::load::Load::read_back`].
+    #[serde(skip)]
+    pub stored: Vec<Stored>,
 }
 
 /// Latencies in milliseconds.
@@ -95,7 +103,7 @@ impl Meter {
     }
 
     /// Reads them again, and sums up.
-    pub fn stop(self, what: What, took: Duration, tally: &Tally) -> Result<Report> {
+    pub fn stop(self, what: What, took: Duration, tally: Tally) -> Result<Report> {
         let total = tally.total();
         let operations = total.latency_us.len();
         let per_op = |time: Duration| ms(time) / operations.max(1) as f64;
@@ -115,6 +123,7 @@ impl Meter {
             };
             (*operation, of)
         });
+        let (failed, by_operation) = (tally.failed(), by_operation.collect());
         Ok(Report {
             work: what.work,
             connections: what.connections,
@@ -123,12 +132,15 @@ impl Meter {
             ops_per_second: operations as f64 / seconds,
             megabytes_per_second: total.bytes as f64 / 1e6 / seconds,
             latency_ms: Latency::of(&total),
-            by_operation: by_operation.collect(),
-            failed: tally.failed(),
-            errors: tally.errors.clone(),
+            by_operation,
+            failed,
+            errors: tally.errors,
+            read_back: 0,
+            short_pages: tally.short_pages,
             busy: tally.busy,
             client_cpu_ms_per_op: per_op(Process::own().cpu()?.saturating_sub(self.client_cpu)),
             server,
+            stored: tally.stored,
         })
     }
 }
@@ -155,6 +167,19 @@ impl Latency {
 }
 
 impl Report {
+    /// Counts failures that came to light after the run.
+    pub fn count_failed(&mut self, label: String, count: u64) {
+        self.failed += count;
+        *self.errors.entry(label).or_default() += count;
+    }
+
+    /// Counts the failures of another run as this one's.
+    pub fn count_failures_of(&mut self, other: &Self) {
+        for (label, count) in &other.errors {
+            self.count_failed(label.clone(), *count);
+        }
+    }
+
     /// One row for each kind of operation if there are several, and one for all of them.
     pub fn table(&self) -> String {
         let mut table = Table::new(&[
@@ -193,6 +218,20 @@ impl Report {
         cells.extend([self.failed, self.busy].map(|count| count.to_string()));
         table.row(cells);
         let mut text = table.markdown();
+        for (count, what) in [
+            (
+                self.read_back,
+                "objects that were put were read back and compared",
+            ),
+            (
+                self.short_pages,
+                "pages at the end of the list were not full and are not counted",
+            ),
+        ] {
+            if count > 0 {
+                text += &format!("{count} {what}\n");
+            }
+        }
         for (label, count) in &self.errors {
             text += &format!("failed: {count} x {label}\n");
         }
@@ -226,8 +265,8 @@ mod tests {
         let mut tally = Tally::default();
         for n in 1..=100 {
             let took = Duration::from_millis(n);
-            tally.record(Operation::Put, took, Ok(1_000_000));
-            tally.record(Operation::Get, took, Ok(0));
+            tally.record(Operation::Put, took, Ok(Some(1_000_000)));
+            tally.record(Operation::Get, took, Ok(Some(0)));
         }
         tally.record(
             Operation::Get,
@@ -239,7 +278,7 @@ mod tests {
             connections: 2,
         };
         let meter = Meter::start(Some(Process::own())).unwrap();
-        meter.stop(what, Duration::from_secs(2), &tally).unwrap()
+        meter.stop(what, Duration::from_secs(2), tally).unwrap()
     }
 
     #[test]
@@ -259,6 +298,14 @@ mod tests {
         assert_eq!(json["by_operation"]["put"]["operations"], 100);
         assert_eq!(json["errors"]["WRONG: other bytes"], 1);
         assert!(json["server"]["cpu_ms_per_op"].is_number());
+    }
+
+    #[test]
+    fn what_is_found_later_counts() {
+        let mut sum = report();
+        sum.count_failed("WRONG: other bytes".to_owned(), 2);
+        sum.count_failures_of(&report());
+        assert_eq!((sum.failed, sum.errors["WRONG: other bytes"]), (4, 4));
     }
 
     #[test]

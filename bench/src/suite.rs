@@ -1,30 +1,43 @@
 //! `cairn bench suite`: starts servers on directories of its own, measures every row a few times, each round of all
 //! rows after the other, and compares the medians with the goals.
 
+mod outcome;
 mod round;
 mod rows;
 
 use crate::ceilings::Ceilings;
 use crate::installation::FileSystem;
+use crate::options::stretch_of_time;
 use crate::process::{Process, machine_cpu};
-use crate::report::write_json;
-use crate::table::{Table, number};
+use crate::table::number;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
+use outcome::{Outcome, RowOutcome};
 use round::{Round, Stage};
-use rows::{Figures, Place, ROWS, Row, Verdict};
-use serde::Serialize;
+use rows::{Place, ROWS, Row};
 use std::path::PathBuf;
 use std::time::Duration;
 use types::clock::{Clock, SystemClock};
 
 /// What the rows take on the disk at most, with parity, and with what is kept until it is deleted.
 const DISK_BYTES_NEEDED: u64 = 12 << 30;
+/// The same without the rows of large objects.
+const DISK_BYTES_NEEDED_SMALL: u64 = 4 << 30;
 /// What one round of the row in memory takes, with parity and room.
 const MEMORY_BYTES_NEEDED: u64 = 4 << 30;
 
+/// The ceilings are measured for this time each, or for that of a round if it is shorter.
+const CEILING_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// What the exit code says.
+const AFTER_HELP: &str = "\
+Ends with 1 where a row FAILED: where an operation failed, was answered with wrong bytes or a wrong ETag, or where the
+row could not be measured. A row that MISSED its limit is named, and the suite ends with 0 all the same: on a machine
+that does other work too, a miss says little.";
+
 /// `cairn bench suite`
 #[derive(Debug, Clone, Args)]
+#[command(after_help = AFTER_HELP)]
 pub struct SuiteOptions {
     /// A directory on the disk to be measured; what is written there is deleted
     #[arg(long, value_name = "DIR")]
@@ -39,7 +52,7 @@ pub struct SuiteOptions {
     #[arg(long, value_delimiter = ',', value_name = "ROW,...")]
     pub rows: Vec<String>,
     /// Time of a round
-    #[arg(long, default_value = "5s", value_parser = humantime::parse_duration, value_name = "TIME")]
+    #[arg(long, default_value = "5s", value_parser = stretch_of_time, value_name = "TIME")]
     pub duration: Duration,
     /// Rounds; figures are medians over them
     #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -52,39 +65,16 @@ pub struct SuiteOptions {
     pub label: String,
 }
 
-/// Everything that was measured.
-#[derive(Debug, Serialize)]
-struct Outcome {
-    label: String,
-    ceilings: Ceilings,
-    /// The share of the cores that other processes had meanwhile; figures are worth less the greater it is.
-    others_share: f64,
-    rows: Vec<RowOutcome>,
-    /// Rows that were not run, and why.
-    skipped: Vec<String>,
-}
-
-/// One row's rounds, their medians, and how they compare with the goal.
-#[derive(Debug, Serialize)]
-struct RowOutcome {
-    name: &'static str,
-    connections: usize,
-    ops_per_second: f64,
-    megabytes_per_second: f64,
-    p50_ms: f64,
-    p99_ms: f64,
-    server_cpu_ms_per_op: f64,
-    server_cpu_ms_per_op_least: f64,
-    server_cpu_ms_per_op_most: f64,
-    behind_cpu_ms_per_op: f64,
-    client_cpu_ms_per_op: f64,
-    peak_rss_bytes: u64,
-    failed: u64,
-    verdict: Verdict,
+/// What the rounds of a row gave.
+#[derive(Debug, Clone, Default)]
+struct Measured {
     rounds: Vec<Round>,
+    /// Why there are no more of them.
+    error: Option<String>,
 }
 
-/// Measures, prints the table, and writes it down. A goal that is missed is marked, and is no error.
+/// Measures, prints the table, and writes it down. A row that failed is an error in the end; a goal that is missed is
+/// marked, and is none.
 pub fn run(options: &SuiteOptions) -> Result<()> {
     let (rows, skipped) = choose(options)?;
     let binary = match &options.binary {
@@ -94,7 +84,8 @@ pub fn run(options: &SuiteOptions) -> Result<()> {
     eprintln!("measuring the ceilings");
     let clock = SystemClock::new();
     let busy = (machine_cpu()?, Process::cpu_of_family()?);
-    let ceilings = Ceilings::measure(&options.data, 16, Duration::from_secs(1))?;
+    let each = options.duration.min(CEILING_TIME_MAX);
+    let ceilings = Ceilings::measure(&options.data, 16, each)?;
     let own = format!("cairn-bench-{}", std::process::id());
     let (disk, memory) = (options.data.join(&own), options.memory.join(&own));
     let mut stage = Stage::new(&binary, disk.clone(), memory.clone(), options.duration);
@@ -104,37 +95,32 @@ pub fn run(options: &SuiteOptions) -> Result<()> {
         // Left by a round that failed, or never made.
         let _ = std::fs::remove_dir_all(place);
     }
-    let rows = rows
-        .iter()
-        .zip(measured?)
-        .map(|(row, rounds)| RowOutcome::of(row, rounds, &ceilings));
-    let rows = rows.collect::<Result<_>>()?;
-    cleared?;
     let others = (machine_cpu()? - busy.0).saturating_sub(Process::cpu_of_family()? - busy.1);
+    let others_share =
+        others.as_secs_f64() / clock.monotonic().as_secs_f64() / ceilings.cores as f64;
+    let rows = rows.iter().zip(measured);
+    let rows = rows.map(|(row, measured)| RowOutcome::of(row, measured, &ceilings, others_share));
     let outcome = Outcome {
         label: options.label.clone(),
-        others_share: others.as_secs_f64()
-            / clock.monotonic().as_secs_f64()
-            / ceilings.cores as f64,
+        others_share,
+        rows: rows.collect(),
         ceilings,
-        rows,
         skipped,
     };
-    let text = outcome.text();
-    print!("{text}");
-    if let Some(results) = &options.results {
-        let about = || format!("cannot write to {}", results.display());
-        std::fs::create_dir_all(results).with_context(about)?;
-        let file = |extension: &str| results.join(format!("{}.{extension}", options.label));
-        std::fs::write(file("md"), text).with_context(about)?;
-        write_json(&file("json"), &outcome)?;
-        eprintln!("written to {}, and .json", file("md").display());
-    }
+    outcome.show(options.results.as_deref())?;
+    cleared?;
+    let failed = outcome.failed();
+    ensure!(
+        failed.is_empty(),
+        "FAILED: {}: operations failed, or were answered with something wrong; the lines under the table say how",
+        failed.join(", ")
+    );
     Ok(())
 }
 
 /// The rows that are asked for and can be run; those that cannot be, with the reason.
 fn choose(options: &SuiteOptions) -> Result<(Vec<Row>, Vec<String>)> {
+    check_names(options)?;
     for name in &options.rows {
         if !ROWS.iter().any(|row| row.name == name) {
             let names: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
@@ -145,19 +131,23 @@ fn choose(options: &SuiteOptions) -> Result<(Vec<Row>, Vec<String>)> {
         .with_context(|| format!("cannot make {}", options.data.display()))?;
     let gibibytes = |bytes: u64| number(bytes as f64 / f64::from(1 << 30));
     let disk = FileSystem::of(&options.data)?;
+    let is_asked_for =
+        |row: &Row| options.rows.is_empty() || options.rows.iter().any(|name| name == row.name);
+    let needed = if ROWS.iter().any(|row| is_asked_for(row) && row.is_large()) {
+        DISK_BYTES_NEEDED
+    } else {
+        DISK_BYTES_NEEDED_SMALL
+    };
     ensure!(
-        disk.free_bytes >= DISK_BYTES_NEEDED,
+        disk.free_bytes >= needed,
         "{} has {} GiB free, and the rows need {}: name another directory, or make room",
         options.data.display(),
         gibibytes(disk.free_bytes),
-        gibibytes(DISK_BYTES_NEEDED)
+        gibibytes(needed)
     );
     let memory = FileSystem::of(&options.memory).map_or(0, |memory| memory.free_bytes);
     let (mut chosen, mut skipped) = (Vec::new(), Vec::new());
-    for row in ROWS {
-        if !options.rows.is_empty() && !options.rows.iter().any(|name| name == row.name) {
-            continue;
-        }
+    for row in ROWS.into_iter().filter(is_asked_for) {
         if row.place == Place::Memory && memory < MEMORY_BYTES_NEEDED {
             let line = format!(
                 "SKIPPED: {}: {} has {} GiB free, and it needs {}",
@@ -166,6 +156,7 @@ fn choose(options: &SuiteOptions) -> Result<(Vec<Row>, Vec<String>)> {
                 gibibytes(memory),
                 gibibytes(MEMORY_BYTES_NEEDED)
             );
+            ensure!(options.rows.is_empty(), "{line}; give another --memory");
             eprintln!("{line}");
             skipped.push(line);
         } else {
@@ -175,140 +166,44 @@ fn choose(options: &SuiteOptions) -> Result<(Vec<Row>, Vec<String>)> {
     Ok((chosen, skipped))
 }
 
-/// The rounds of each row. Every round runs all rows, so that what else the machine does hits all alike.
-fn measure(rows: &[Row], rounds: u16, stage: &mut Stage<'_>) -> Result<Vec<Vec<Round>>> {
-    let mut measured = vec![Vec::new(); rows.len()];
+/// Refuses a binary that is none, and a label that would be a path.
+fn check_names(options: &SuiteOptions) -> Result<()> {
+    if let Some(binary) = &options.binary {
+        ensure!(
+            binary.is_file(),
+            "--binary {}: there is no such file",
+            binary.display()
+        );
+    }
+    let label = &options.label;
+    ensure!(
+        !label.is_empty() && !label.contains('/'),
+        "--label `{label}`: files are called by it, so it cannot be empty and has no /"
+    );
+    Ok(())
+}
+
+/// The rounds of each row. Every round runs all rows, so that what else the machine does hits all alike. A row that
+/// cannot be measured is not run again.
+fn measure(rows: &[Row], rounds: u16, stage: &mut Stage<'_>) -> Vec<Measured> {
+    let mut measured = vec![Measured::default(); rows.len()];
     for number in 1..=rounds {
         for (row, measured) in rows.iter().zip(&mut measured) {
+            if measured.error.is_some() {
+                continue;
+            }
             eprintln!("round {number} of {rounds}: {}", row.name);
-            let round = stage
-                .round(row)
-                .with_context(|| format!("row {} could not be measured", row.name))?;
-            measured.push(round);
+            match stage.round(row) {
+                Ok(round) => measured.rounds.push(round),
+                Err(error) => {
+                    let error = format!("it could not be measured: {error:#}");
+                    eprintln!("{}: {error}", row.name);
+                    measured.error = Some(error);
+                }
+            }
         }
     }
-    Ok(measured)
-}
-
-impl RowOutcome {
-    fn of(row: &Row, rounds: Vec<Round>, ceilings: &Ceilings) -> Result<Self> {
-        let middle = |figure: &dyn Fn(&Round) -> f64| median(rounds.iter().map(figure).collect());
-        let server = |round: &Round| {
-            let server = round.report.server.as_ref();
-            server.map_or(0.0, |server| server.cpu_ms_per_op)
-        };
-        let cpu = || rounds.iter().map(server);
-        let peaks = rounds
-            .iter()
-            .filter_map(|round| round.report.server.as_ref());
-        let figures = Figures {
-            ops_per_second: middle(&|round| round.report.ops_per_second),
-            megabytes_per_second: middle(&|round| round.report.megabytes_per_second),
-            server_cpu_ms: middle(&server),
-            client_cpu_ms: middle(&|round| round.report.client_cpu_ms_per_op),
-        };
-        let operations: u64 = rounds.iter().map(|round| round.report.operations).sum();
-        ensure!(operations > 0, "row {}: no operation succeeded", row.name);
-        Ok(Self {
-            name: row.name,
-            connections: row.connections,
-            ops_per_second: figures.ops_per_second,
-            megabytes_per_second: figures.megabytes_per_second,
-            p50_ms: middle(&|round| round.report.latency_ms.p50),
-            p99_ms: middle(&|round| round.report.latency_ms.p99),
-            server_cpu_ms_per_op: figures.server_cpu_ms,
-            server_cpu_ms_per_op_least: cpu().fold(f64::MAX, f64::min),
-            server_cpu_ms_per_op_most: cpu().fold(0.0, f64::max),
-            behind_cpu_ms_per_op: middle(&|round| round.behind_cpu_ms_per_op),
-            client_cpu_ms_per_op: figures.client_cpu_ms,
-            peak_rss_bytes: peaks.map(|server| server.peak_rss_bytes).max().unwrap_or(0),
-            failed: rounds.iter().map(|round| round.report.failed).sum(),
-            verdict: row.goal.judge(figures, ceilings),
-            rounds,
-        })
-    }
-}
-
-impl Outcome {
-    /// The ceilings, and under them the rows.
-    fn text(&self) -> String {
-        let mut table = Table::new(&[
-            "work",
-            "conns",
-            "ops/s",
-            "MB/s",
-            "p50 ms",
-            "p99 ms",
-            "CPU ms/op",
-            "least to most",
-            "behind",
-            "client",
-            "peak MiB",
-            "limit",
-            "aim",
-            "verdict",
-        ]);
-        for row in &self.rows {
-            let verdict = &row.verdict;
-            table.row(vec![
-                row.name.to_owned(),
-                row.connections.to_string(),
-                number(row.ops_per_second),
-                number(row.megabytes_per_second),
-                number(row.p50_ms),
-                number(row.p99_ms),
-                number(row.server_cpu_ms_per_op),
-                format!(
-                    "{} to {}",
-                    number(row.server_cpu_ms_per_op_least),
-                    number(row.server_cpu_ms_per_op_most)
-                ),
-                number(row.behind_cpu_ms_per_op),
-                number(row.client_cpu_ms_per_op),
-                number(row.peak_rss_bytes as f64 / f64::from(1 << 20)),
-                format!("{} {}", number(verdict.limit), verdict.unit),
-                verdict.aim.map_or_else(|| "-".to_owned(), number),
-                verdict.word(self.others_share).to_owned(),
-            ]);
-        }
-        let mut text = format!(
-            "{}\n\n{}\nMeanwhile other processes had {:.0} % of the cores.\n\n{}\n{EXPLANATION}",
-            self.label,
-            self.ceilings.table(),
-            100.0 * self.others_share,
-            table.markdown()
-        );
-        let failures = self.rows.iter().filter(|row| row.failed > 0);
-        for row in failures {
-            text += &format!(
-                "FAILED: {}: {} operations failed; the JSON says how\n",
-                row.name, row.failed
-            );
-        }
-        for line in &self.skipped {
-            text += &format!("{line}\n");
-        }
-        text
-    }
-}
-
-const EXPLANATION: &str = "\
-Medians over the rounds. CPU ms/op: the server's, in user and kernel mode, from the first request to the last answer,
-for each operation; behind: what it used after the last answer; client: the client's, on the same cores. Limits of
-rates are lower bounds: put-4k-64c 10 x the serial fdatasync rate (growing file) or 80 % of what the cores allow at
-the CPU of server and client, whichever is less; put-64m-tmpfs half of one core's MD5. They are UNCLEAR where other
-processes had more than a tenth of the cores; CPU ms/op is then somewhat too high. peak MiB: since the server started:
-put-1m, put-64m and put-64m-tmpfs have one of their own for each round, the other rows one together.
-";
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len().is_multiple_of(2) {
-        f64::midpoint(values[middle - 1], values[middle])
-    } else {
-        values[middle]
-    }
+    measured
 }
 
 #[cfg(test)]

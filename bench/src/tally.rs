@@ -1,6 +1,7 @@
 //! What was counted: operations, bytes, latencies, errors.
 
 use crate::client::Fault;
+use crate::load::Stored;
 use crate::mix::Operation;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
@@ -18,6 +19,10 @@ pub struct Tally {
     pub errors: BTreeMap<String, u64>,
     /// Answers 503, each of which was tried again later.
     pub busy: u64,
+    /// Pages at the end of a list that had fewer keys than they were asked for; they are no operations.
+    pub short_pages: u64,
+    /// A sample of what was put, to be read back.
+    pub stored: Vec<Stored>,
 }
 
 /// Successful operations of one kind.
@@ -40,10 +45,16 @@ impl Default for Count {
 }
 
 impl Tally {
-    /// Counts one operation that moved so many bytes, or failed.
-    pub fn record(&mut self, operation: Operation, took: Duration, result: Result<u64, Fault>) {
+    /// Counts one operation that moved so many bytes, was a short page, or failed.
+    pub fn record(
+        &mut self,
+        operation: Operation,
+        took: Duration,
+        result: Result<Option<u64>, Fault>,
+    ) {
         match result {
-            Ok(bytes) => {
+            Ok(None) => self.short_pages += 1,
+            Ok(Some(bytes)) => {
                 let count = self.operations.entry(operation).or_default();
                 count.bytes += bytes;
                 let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
@@ -66,6 +77,8 @@ impl Tally {
             *self.errors.entry(label).or_default() += count;
         }
         self.busy += other.busy;
+        self.short_pages += other.short_pages;
+        self.stored.extend(other.stored);
     }
 
     /// All operations together.
@@ -98,7 +111,7 @@ mod tests {
             let mut tally = Tally::default();
             for n in 0..100 {
                 let took = Duration::from_micros(client * 100 + n + 1);
-                tally.record(Operation::Put, took, Ok(10));
+                tally.record(Operation::Put, took, Ok(Some(10)));
             }
             sum.add(tally);
         }
@@ -108,6 +121,17 @@ mod tests {
         assert_eq!(total.latency_us.value_at_quantile(0.5), 500);
         assert_eq!(total.latency_us.value_at_quantile(0.99), 990);
         assert_eq!(total.latency_us.max(), 1000);
+    }
+
+    #[test]
+    fn a_short_page_is_no_operation() {
+        let mut tally = Tally::default();
+        tally.record(Operation::List, Duration::from_millis(1), Ok(None));
+        tally.record(Operation::List, Duration::from_millis(9), Ok(Some(1)));
+        assert_eq!(tally.total().latency_us.len(), 1);
+        let mut sum = Tally::default();
+        sum.add(tally);
+        assert_eq!(sum.short_pages, 1);
     }
 
     #[test]

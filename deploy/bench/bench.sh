@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# bench.sh: measures a release binary against the goals with `cairn bench suite`, which starts servers of its own.
+# bench.sh: measures a release binary against the goals with `cairn bench suite`, which starts servers of its own. Ends
+# with an error where a row FAILED, that is, an operation failed or was answered wrongly; not where a goal is missed.
 #
 # CAIRN           the binary to be measured; the release build of this clone if it is not set
 # ROWS            rows, as in "put-4k get-4k"; all if it is not set

@@ -1,24 +1,19 @@
 //! One client of a run: picks an operation, makes it, checks the answer, counts, and so on.
 
-use super::Shared;
-use crate::client::{Call, Client, Fault, element};
+use super::pages::{Expected, Pages};
+use super::stored::{self, Sample, Stored};
+use super::{Shared, patience};
+use crate::client::{Call, Client, Fault};
 use crate::content::scatter;
-use crate::keys::percent_encode;
 use crate::mix::Operation;
 use crate::tally::Tally;
 use http::Method;
 use http::header::CONTENT_LENGTH;
-use memchr::memmem;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use types::entropy::{Entropy, SeededEntropy};
 
-/// Keys that a page of a list is asked for: the most that S3 gives.
-const PAGE_KEYS: usize = 1000;
-/// How long an answer 503 without Retry-After is taken to ask for, and the longest that is waited.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
 /// Waited after a connection failed, so that a server that is gone is not asked a million times.
 const RECONNECT_AFTER: Duration = Duration::from_millis(50);
 
@@ -29,16 +24,9 @@ pub struct Worker {
     random: SeededEntropy,
     /// Objects that this worker stored and may delete.
     own: Vec<u64>,
-    /// Where the next page of the list begins.
-    page_after: PageAfter,
-    page: Vec<u8>,
-}
-
-enum PageAfter {
-    /// A random key, so that clients do not all read the same page.
-    Anywhere,
-    /// Where the last page ended.
-    Token(String),
+    /// Some of what this worker stored, to be read back.
+    sample: Sample,
+    pages: Pages,
 }
 
 impl Worker {
@@ -49,8 +37,8 @@ impl Worker {
             client: shared.load.client(),
             random: SeededEntropy::new(seed),
             own: Vec::new(),
-            page_after: PageAfter::Anywhere,
-            page: Vec::new(),
+            sample: Sample::new(shared.sample_of_each),
+            pages: Pages::new(),
             shared,
         }
     }
@@ -76,18 +64,16 @@ impl Worker {
                 && clock.monotonic() < end
             {
                 tally.busy += 1;
-                tokio::time::sleep(wait(fault)).await;
+                tokio::time::sleep(patience(fault)).await;
                 result = self.perform(operation, number).await;
             }
             if matches!(result, Err(Fault::Connection(_))) {
                 tokio::time::sleep(RECONNECT_AFTER).await;
             }
-            if result.is_ok() && operation == Operation::Put {
-                self.remember(number);
-            }
             now = clock.monotonic();
             tally.record(operation, now - began, result);
         }
+        tally.stored = self.sample.into_kept();
         tally
     }
 
@@ -116,125 +102,53 @@ impl Worker {
         Some((operation, number))
     }
 
-    /// Remembers an object to delete, if any are to be deleted.
-    fn remember(&mut self, number: u64) {
+    /// Remembers an object to read it back, and to delete it if any are to be deleted.
+    fn remember(&mut self, stored: Stored) {
         if self.shared.phase.mix.has(Operation::Delete) {
-            self.own.push(number);
+            self.own.push(stored.number);
         }
+        let random = self.random.next_u64();
+        self.sample.offer(stored, random);
     }
 
-    /// Makes one operation and checks its answer; the bytes that it moved.
-    async fn perform(&mut self, operation: Operation, number: u64) -> Result<u64, Fault> {
-        let load = &self.shared.load;
-        if operation == Operation::List {
-            return self.list(number).await;
-        }
-        let path = format!("/{}/{}", load.bucket, load.keys.key(number));
-        let size = load.size(number);
-        match operation {
+    /// Makes one operation and checks its answer; the bytes that it moved, or nothing if it is not to be counted.
+    async fn perform(&mut self, operation: Operation, number: u64) -> Result<Option<u64>, Fault> {
+        let shared = self.shared.clone();
+        let load = &shared.load;
+        let bytes = match operation {
             Operation::Put => {
-                let mut call = Call::new(Method::PUT, &path);
-                call.body = load.content.object(number, size);
-                self.client.call(call, |_| ()).await?;
-                Ok(size)
+                let stored = stored::put(&mut self.client, load, number).await?;
+                self.remember(stored);
+                load.size(number)
             }
-            Operation::Get => {
-                let mut expected = load.content.object(number, size);
-                let mut is_right = true;
-                let call = Call::new(Method::GET, &path);
-                let sink = |piece: &[u8]| is_right = is_right && expected.matches(piece);
-                self.client.call(call, sink).await?;
-                if !is_right || expected.left() > 0 {
-                    return Err(Fault::Wrong("the object has other bytes than were stored"));
-                }
-                Ok(size)
-            }
+            Operation::Get => stored::get(&mut self.client, load, number).await?,
             Operation::Head => {
+                let path = load.path(number);
                 let call = Call::new(Method::HEAD, &path);
                 let headers = self.client.call(call, |_| ()).await?;
                 let length = headers.get(CONTENT_LENGTH);
                 let length = length.and_then(|value| value.to_str().ok()?.parse().ok());
-                if length != Some(size) {
+                if length != Some(load.size(number)) {
                     return Err(Fault::Wrong(
                         "the object has another length than was stored",
                     ));
                 }
-                Ok(0)
+                0
             }
             Operation::Delete => {
-                self.client
-                    .call(Call::new(Method::DELETE, &path), |_| ())
-                    .await?;
-                Ok(0)
+                self.sample.forget(number);
+                let path = load.path(number);
+                let call = Call::new(Method::DELETE, &path);
+                self.client.call(call, |_| ()).await?;
+                0
             }
-            Operation::List => unreachable!("handled above"),
-        }
-    }
-
-    /// Reads the page after the last one, or one that begins at a random key.
-    async fn list(&mut self, number: u64) -> Result<u64, Fault> {
-        let load = &self.shared.load;
-        let path = format!("/{}", load.bucket);
-        let prefix = percent_encode(load.keys.prefix());
-        let common = format!("list-type=2&max-keys={PAGE_KEYS}&prefix={prefix}");
-        let query = match std::mem::replace(&mut self.page_after, PageAfter::Anywhere) {
-            PageAfter::Token(token) => {
-                format!("continuation-token={}&{common}", percent_encode(&token))
-            }
-            PageAfter::Anywhere => {
-                let key = load.keys.key(number);
-                format!("{common}&start-after={}", percent_encode(&key))
+            Operation::List => {
+                let readable = &shared.phase.readable;
+                let expected = Expected::of(readable.end - readable.start);
+                let pages = &mut self.pages;
+                return pages.read(&mut self.client, load, number, expected).await;
             }
         };
-        let mut call = Call::new(Method::GET, &path);
-        call.query = &query;
-        self.page.clear();
-        let page = &mut self.page;
-        self.client
-            .call(call, |piece| page.extend_from_slice(piece))
-            .await?;
-        let keys = memmem::find_iter(&self.page, "<Key>").count();
-        if let Some(token) = next_token(&self.page) {
-            if keys != PAGE_KEYS {
-                return Err(Fault::Wrong("a page that is not the last is not full"));
-            }
-            self.page_after = PageAfter::Token(token);
-        }
-        Ok(self.page.len() as u64)
-    }
-}
-
-fn next_token(page: &[u8]) -> Option<String> {
-    let at = memmem::find(page, b"<NextContinuationToken>")?;
-    let end = page.len().min(at + 4096);
-    let text = String::from_utf8_lossy(&page[at..end]);
-    let token = element(&text, "NextContinuationToken")?;
-    Some(
-        token
-            .replace("&#43;", "+")
-            .replace("&#61;", "=")
-            .replace("&amp;", "&"),
-    )
-}
-
-fn wait(fault: &Fault) -> Duration {
-    match fault {
-        Fault::Refused {
-            retry_after: Some(time),
-            ..
-        } => (*time).min(RETRY_AFTER_MAX),
-        _ => RETRY_AFTER,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_page_is_found() {
-        let page = b"<IsTruncated>true</IsTruncated><NextContinuationToken>a&amp;b=</NextContinuationToken>";
-        assert_eq!(next_token(page).as_deref(), Some("a&b="));
-        assert_eq!(next_token(b"<IsTruncated>false</IsTruncated>"), None);
+        Ok(Some(bytes))
     }
 }

@@ -15,11 +15,13 @@ use std::time::Duration;
 use types::clock::{Clock, SystemClock};
 
 const WARM_UP: Duration = Duration::from_millis(300);
-/// A server that used less than this in [`QUIET_FOR`] has finished what it does behind the answers.
+/// A server that used no more than this in [`QUIET_FOR`], so many times in a row, has finished what it does behind the
+/// answers. More than once, because a compaction may wait for the disk.
 const QUIET_CPU: Duration = Duration::from_millis(10);
 const QUIET_FOR: Duration = Duration::from_millis(200);
-/// Longer is not waited for it.
-const QUIET_WITHIN: Duration = Duration::from_secs(4);
+const QUIET_TIMES: u32 = 2;
+/// Longer is not waited for it; compactions of a round take a second or two.
+const QUIET_WITHIN: Duration = Duration::from_secs(15);
 
 /// What one round measured.
 #[derive(Debug, Clone, Serialize)]
@@ -29,6 +31,28 @@ pub struct Round {
     pub report: Report,
     /// CPU time that the server used after the last answer, for each operation: flushes and compactions.
     pub behind_cpu_ms_per_op: f64,
+    /// Whether it had finished them when that was read; if not, there is more to come.
+    pub is_quiet: bool,
+}
+
+/// What the server used until it came to rest.
+#[derive(Debug, Clone, Copy)]
+pub struct Behind {
+    cpu: Duration,
+    is_quiet: bool,
+}
+
+impl Round {
+    /// CPU time of the server for each operation, from the first request to the last answer.
+    pub fn server_cpu_ms_per_op(&self) -> f64 {
+        let server = self.report.server.as_ref();
+        server.map_or(0.0, |server| server.cpu_ms_per_op)
+    }
+
+    /// The same with what it used behind the answers: what an operation costs in all.
+    pub fn total_cpu_ms_per_op(&self) -> f64 {
+        self.server_cpu_ms_per_op() + self.behind_cpu_ms_per_op
+    }
 }
 
 /// The servers of a suite.
@@ -60,7 +84,10 @@ impl<'a> Stage<'a> {
     /// Runs one round.
     pub fn round(&mut self, row: &Row) -> Result<Round> {
         match row.place {
-            Place::Disk => self.round_on_kept(row),
+            Place::Disk => {
+                let result = self.round_on_kept(row);
+                result.or_else(|error| self.give_up_kept(error))
+            }
             Place::FreshDisk => self.round_on_fresh(row, &self.disk.clone()),
             Place::Memory => self.round_on_fresh(row, &self.memory.clone()),
         }
@@ -88,12 +115,28 @@ impl<'a> Stage<'a> {
         self.fresh += 1;
         let installation =
             Installation::new(self.binary, &place.join(format!("fresh{}", self.fresh)))?;
-        let (server, _) = installation.start(&self.clock)?;
+        let (mut server, _) = installation.start(&self.clock)?;
         let result = prepare(row, &server)
-            .and_then(|load| measure(row, &load, &server, self.duration, &self.clock));
+            .and_then(|load| measure(row, &load, &server, self.duration, &self.clock))
+            .map_err(|error| blame(&mut server, &installation, error));
         drop(server);
         installation.remove()?;
         result
+    }
+
+    /// Gives up the server for all rounds if it has ended, so that the next row gets another.
+    fn give_up_kept(&mut self, error: anyhow::Error) -> Result<Round> {
+        let Some((installation, mut server, loads)) = self.kept.take() else {
+            return Err(error);
+        };
+        let has_ended = server.ended().is_some();
+        let error = blame(&mut server, &installation, error);
+        if has_ended {
+            installation.remove()?;
+        } else {
+            self.kept = Some((installation, server, loads));
+        }
+        Err(error)
     }
 
     /// Ends what runs and deletes what was made.
@@ -103,6 +146,17 @@ impl<'a> Stage<'a> {
             installation.remove()?;
         }
         Ok(())
+    }
+}
+
+/// Says that the server has ended, where that is why.
+fn blame(server: &mut Server, installation: &Installation, error: anyhow::Error) -> anyhow::Error {
+    match server.ended() {
+        Some(status) => {
+            eprintln!("{}", installation.log_tail());
+            error.context(format!("the server ended with {status}"))
+        }
+        None => error,
     }
 }
 
@@ -140,30 +194,34 @@ fn measure(
         readable: 0..row.objects,
         deletable: 0..0,
     };
-    load.measure(phase.clone())?;
+    let warm_up = load.measure(phase.clone())?;
     wait_until_quiet(server.process(), clock)?;
     phase.duration = duration;
     phase.operations = row.operations_max;
-    let report = load.measure(phase)?;
+    let mut report = load.measure(phase)?;
     let behind = wait_until_quiet(server.process(), clock)?;
+    load.read_back(&mut report)?;
+    report.count_failures_of(&warm_up);
     Ok(Round {
-        behind_cpu_ms_per_op: ms(behind) / report.operations.max(1) as f64,
+        behind_cpu_ms_per_op: ms(behind.cpu) / report.operations.max(1) as f64,
+        is_quiet: behind.is_quiet,
         report,
     })
 }
 
-/// Waits until the server does nothing, so that no row pays for another's; the CPU time that it used meanwhile.
-pub fn wait_until_quiet(server: Process, clock: &dyn Clock) -> Result<Duration> {
+/// Waits until the server does nothing, so that no row pays for another's; what it used meanwhile.
+fn wait_until_quiet(server: Process, clock: &dyn Clock) -> Result<Behind> {
     let (began, first) = (clock.monotonic(), server.cpu()?);
-    let mut last = first;
-    while clock.monotonic() - began < QUIET_WITHIN {
+    let (mut last, mut quiet_times) = (first, 0);
+    while quiet_times < QUIET_TIMES && clock.monotonic() - began < QUIET_WITHIN {
         std::thread::sleep(QUIET_FOR);
         let now = server.cpu()?;
-        if now.saturating_sub(last) <= QUIET_CPU {
-            last = now;
-            break;
-        }
+        let is_quiet = now.saturating_sub(last) <= QUIET_CPU;
+        quiet_times = if is_quiet { quiet_times + 1 } else { 0 };
         last = now;
     }
-    Ok(last.saturating_sub(first))
+    Ok(Behind {
+        cpu: last.saturating_sub(first),
+        is_quiet: quiet_times == QUIET_TIMES,
+    })
 }

@@ -10,6 +10,7 @@ mod checks;
 #[path = "../common/mod.rs"]
 mod common;
 mod measures;
+mod misled;
 mod operator;
 mod push;
 mod winner;
