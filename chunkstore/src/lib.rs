@@ -29,6 +29,7 @@ mod ledger;
 pub mod metrics;
 mod placement;
 mod recover;
+pub mod remote;
 mod repair;
 mod scrub;
 mod shard;
