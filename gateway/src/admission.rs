@@ -10,28 +10,36 @@
 //! - an upload takes buffers stripe by stripe. While others wait it has one stripe at a time and goes to
 //!   the end of the queue after each; and when its client pauses it writes out what it has and gives
 //!   the buffers back;
-//! - a download whose client does not read while others wait gives its buffers back, and reads again
-//!   what it had read ahead when its client goes on.
+//! - a download takes buffers for what it reads ahead if there are any. While others wait it has those
+//!   of one stripe at a time, as an upload has; and when its client does not read it gives the buffers
+//!   back, and reads again what it had read ahead when its client goes on;
+//! - a body that is collected whole before it is looked at, XML, takes them as it comes.
 //!
-//! When entries run out as well, bodies that hardly come and connections that are not read are ended, if
-//! others wait to be let in.
+//! When entries run out as well, bodies that hardly come, and connections and streams of HTTP/2 that are
+//! not read, are ended, if others wait to be let in.
 //!
 //! An upload never waits for buffers while it holds some, and a download holds its buffers without
-//! waiting for anything else; so a copy, which needs both, takes both at once.
+//! waiting for anything else; so a copy, which needs both, takes both at once. Bodies that are collected
+//! do wait while they hold some: see [`CollectedLease`] for why they come to an end.
 
+mod collected;
 mod download;
+mod pace;
 mod upload;
 
+pub use collected::CollectedLease;
 pub use download::DownloadLease;
-pub(crate) use download::GiveBack;
-pub(crate) use upload::Pace;
+pub(crate) use download::{Idle, Looks};
+pub(crate) use pace::Pace;
 pub use upload::UploadLease;
 
 use parking_lot::Mutex;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Sleep, sleep};
 
 /// Bytes of one permit.
 const UNIT_BYTES: u64 = 4 * 1024;
@@ -41,6 +49,12 @@ pub const ENTRY_BYTES: u64 = 64 * 1024;
 pub const SENDING_BYTES_MAX: u64 = 256 * 1024;
 /// What is read ahead of a download: a stripe to send from and two more, with what rebuilding takes.
 pub const READ_AHEAD_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// What a download reads at a time while others wait for buffers: a stripe.
+pub const TURN_BYTES: u64 = 1024 * 1024;
+/// The memory of that, with what rebuilding takes.
+const TURN_MEMORY_BYTES: u64 = 2 * 1024 * 1024;
+/// The longest body that is collected whole.
+pub const COLLECTED_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The smallest budget that all requests can be served with, one at a time.
 pub const BUDGET_BYTES_MIN: u64 = 32 * 1024 * 1024;
 /// Longest wait for buffers of a body that has been let in: longer than it takes to end uploads that are
@@ -49,13 +63,13 @@ const BUFFERS_WAIT: Duration = Duration::from_secs(30);
 /// Longest wait of a download to be let in, in waits of other requests: longer than connections that are
 /// not read are put up with while it waits.
 const DOWNLOAD_WAITS: u32 = 5;
-/// Bytes that an upload must receive in [`PACE_TIME`] not to be slow.
-const PACE_BYTES_MIN: u64 = 64 * 1024;
-/// See [`PACE_BYTES_MIN`].
-const PACE_TIME: Duration = Duration::from_secs(10);
-/// Time between two looks at downloads while others wait. One that is not read for twice this time
-/// gives its buffers back.
+/// The least time between two looks at downloads while others wait, however many they are.
 const SWEEP_PAUSE: Duration = Duration::from_millis(200);
+
+const _: () = assert!(
+    COLLECTED_BYTES_MAX < BUDGET_BYTES_MIN - BUDGET_BYTES_MIN / 4 - BUDGET_BYTES_MIN / 3,
+    "a body that is collected fits the buffers"
+);
 
 /// The budget. Clones share it.
 #[derive(Debug, Clone)]
@@ -68,11 +82,16 @@ struct Inner {
     uploads: Pool,
     downloads: Pool,
     buffers: Pool,
+    /// What of the buffers bodies that are collected may hold together.
+    collected: Pool,
+    /// Held by the one of them that may hold more.
+    precedence: Arc<tokio::sync::Mutex<()>>,
     /// Longest wait of a request that has not been let in.
     wait: Duration,
-    watched: Mutex<Vec<Weak<dyn GiveBack>>>,
-    /// Held by the one who looks after downloads while he waits.
-    sweeper: tokio::sync::Mutex<()>,
+    watched: Mutex<Vec<Weak<dyn Idle>>>,
+    /// Held by the one who looks after downloads while he waits; what is left of the pause after the last
+    /// look.
+    sweeper: tokio::sync::Mutex<Option<Pin<Box<Sleep>>>>,
 }
 
 /// A part of the budget.
@@ -99,11 +118,14 @@ impl MemoryBudget {
     #[must_use]
     pub fn new(limit_bytes: u64, wait: Duration) -> Self {
         let (uploads, downloads) = (limit_bytes / 4, limit_bytes / 3);
+        let buffers = limit_bytes - uploads - downloads;
         Self {
             inner: Arc::new(Inner {
                 uploads: Pool::new(uploads),
                 downloads: Pool::new(downloads),
-                buffers: Pool::new(limit_bytes - uploads - downloads),
+                buffers: Pool::new(buffers),
+                collected: Pool::new(buffers.saturating_sub(COLLECTED_BYTES_MAX)),
+                precedence: Arc::default(),
                 wait,
                 watched: Mutex::default(),
                 sweeper: tokio::sync::Mutex::default(),
@@ -126,24 +148,21 @@ impl MemoryBudget {
     /// # Errors
     /// [`Exhausted`], as for an upload.
     pub async fn download(&self, body_bytes: u64) -> Result<DownloadLease, Exhausted> {
-        let bytes = body_bytes.min(SENDING_BYTES_MAX);
-        let wait = self.inner.wait * DOWNLOAD_WAITS;
-        let entry = self.inner.downloads.enter(bytes, wait).await?;
+        let inner = &self.inner;
+        let units = inner.downloads.units(body_bytes.min(SENDING_BYTES_MAX));
+        let wait = inner.wait * DOWNLOAD_WAITS;
+        let entry = inner.take(&inner.downloads, units, wait).await?;
         Ok(DownloadLease::new(self.clone(), entry))
     }
 
-    /// The share of `bytes` that are collected whole before they are looked at.
+    /// The entry of a body of up to `body_bytes` that is collected whole before it is looked at.
     ///
     /// # Errors
     /// [`Exhausted`], as for an upload.
-    pub async fn collected(&self, bytes: u64) -> Result<Lease, Exhausted> {
-        let inner = &self.inner;
-        let permit = if bytes <= ENTRY_BYTES {
-            inner.uploads.enter(bytes, inner.wait).await?
-        } else {
-            inner.buffers(bytes, inner.wait).await?
-        };
-        Ok(Lease { _permit: permit })
+    pub async fn collected(&self, body_bytes: u64) -> Result<CollectedLease, Exhausted> {
+        let bytes = body_bytes.min(ENTRY_BYTES);
+        let entry = self.inner.uploads.enter(bytes, self.inner.wait).await?;
+        Ok(CollectedLease::new(self.clone(), entry, body_bytes))
     }
 
     /// Bytes that are not leased.
@@ -168,8 +187,8 @@ impl MemoryBudget {
         self.inner.downloads.is_wanted()
     }
 
-    /// Lets `download` be asked to give back its buffers while others wait.
-    pub(crate) fn watch(&self, download: Weak<dyn GiveBack>) {
+    /// Lets `download` be looked after while others wait.
+    pub(crate) fn watch(&self, download: Weak<dyn Idle>) {
         let mut watched = self.inner.watched.lock();
         if watched.len() == watched.capacity() {
             // Now and then, so that each costs little and those that are gone do not pile up.
@@ -184,24 +203,38 @@ impl Inner {
         [&self.uploads, &self.downloads, &self.buffers]
     }
 
-    /// Buffers for `bytes`, or all of them where there are not as many.
-    async fn buffers(&self, bytes: u64, wait: Duration) -> Result<OwnedSemaphorePermit, Exhausted> {
-        let units = self.buffers.units(bytes);
-        if let Some(permit) = self.buffers.try_take(units) {
+    /// Units of a pool that downloads hold; looks after those while it waits.
+    async fn take(
+        &self,
+        pool: &Pool,
+        units: usize,
+        wait: Duration,
+    ) -> Result<OwnedSemaphorePermit, Exhausted> {
+        if let Some(permit) = pool.try_take(units) {
             return Ok(permit);
         }
-        let sweep = async {
-            let _only_one = self.sweeper.lock().await;
-            loop {
-                self.sweep();
-                tokio::time::sleep(SWEEP_PAUSE).await;
-            }
-        };
         tokio::select! {
             biased;
-            permit = self.buffers.take(units) => Ok(permit),
-            () = tokio::time::sleep(wait) => Err(Exhausted),
-            () = sweep => unreachable!("it has no end"),
+            permit = pool.take(units) => Ok(permit),
+            () = sleep(wait) => Err(Exhausted),
+            never = self.look_after() => match never {},
+        }
+    }
+
+    /// Buffers for `bytes`, or all of them where there are not as many.
+    async fn buffers(&self, bytes: u64) -> Result<OwnedSemaphorePermit, Exhausted> {
+        let units = self.buffers.units(bytes);
+        self.take(&self.buffers, units, BUFFERS_WAIT).await
+    }
+
+    /// Sweeps now and then. Of all who wait one does so.
+    async fn look_after(&self) -> std::convert::Infallible {
+        let mut sweeper = self.sweeper.lock().await;
+        let pause = sweeper.get_or_insert_with(|| Box::pin(sleep(Duration::ZERO)));
+        loop {
+            pause.as_mut().await;
+            self.sweep();
+            pause.set(sleep(SWEEP_PAUSE));
         }
     }
 
@@ -212,7 +245,7 @@ impl Inner {
             watched.iter().filter_map(Weak::upgrade).collect()
         };
         for download in watched {
-            download.give_back_if_idle();
+            download.look(self.downloads.is_wanted());
         }
     }
 }

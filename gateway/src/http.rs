@@ -31,12 +31,14 @@ pub(crate) use route::Query;
 pub use serve::{ServeLimits, serve};
 pub use signed::Regions;
 
-use crate::admission::MemoryBudget;
+use crate::admission::{COLLECTED_BYTES_MAX, MemoryBudget};
 use crate::auth::Users;
 use crate::body::{PayloadError, PayloadSpec, PayloadStream, TakenBody, WireBody};
 use crate::error::ErrorDetails;
 use crate::host::Hosts;
+use crate::ops::Multiplexed;
 use bytes::Bytes;
+use http::Version;
 use http::request::Parts;
 use respond::{Answered, Asked};
 use s3s::config::{S3Config, StaticConfigProvider};
@@ -49,6 +51,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tracing::Instrument;
+use types::Clock;
 
 /// The `tracing` filter directive for s3s: it logs every 4xx at ERROR, and whole headers at DEBUG.
 /// The front logs what matters itself.
@@ -56,7 +59,7 @@ pub const S3S_LOG_DIRECTIVE: &str = "s3s=off";
 
 /// The largest XML request body, in bytes: 10,000 parts with checksums, or 1,000 keys of 1,024
 /// bytes written as character references, fit.
-pub const MAX_XML_BODY_LEN: usize = 8 * 1024 * 1024;
+pub const MAX_XML_BODY_LEN: usize = COLLECTED_BYTES_MAX as usize;
 
 /// What the front needs to know.
 #[derive(Debug, Clone)]
@@ -76,13 +79,14 @@ impl FrontConfig {
 
 /// Builds the s3s service that the front expects: our users, hosts and limits, signed requests
 /// only. It is two services, see [`relay`]: one that verifies, and behind it one that parses. XML
-/// bodies, which s3s collects, count against `budget`.
+/// bodies, which are collected, count against `budget`; `clock` tells how fast they come.
 #[must_use]
 pub fn s3_service(
     s3: impl s3s::S3 + Clone,
     users: Users,
     hosts: Hosts,
     budget: MemoryBudget,
+    clock: Arc<dyn Clock>,
 ) -> S3Service {
     let mut config = S3Config::default();
     config.xml_max_body_size = MAX_XML_BODY_LEN;
@@ -97,6 +101,7 @@ pub fn s3_service(
     verifying.set_route(relay::Relay {
         operations: operations.build(),
         budget,
+        clock,
     });
     verifying.build()
 }
@@ -161,6 +166,9 @@ impl S3Front {
         let details = ErrorDetails::default();
         parts.extensions.insert(details.clone());
         parts.extensions.insert(aim.query);
+        if parts.version == Version::HTTP_2 {
+            parts.extensions.insert(Multiplexed);
+        }
         match self
             .inner
             .service

@@ -41,6 +41,8 @@ mod tags;
 mod unsupported;
 mod version;
 
+pub(crate) use object_body::Multiplexed;
+
 use crate::error::ApiError;
 use s3s::S3Response;
 use std::fmt::Write;

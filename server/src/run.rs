@@ -174,6 +174,7 @@ fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<(S3Front,
         users,
         hosts.clone(),
         budget.clone(),
+        Arc::clone(&storage.clock),
     );
     let front_config = FrontConfig {
         regions: Regions {

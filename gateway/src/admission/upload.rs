@@ -1,7 +1,6 @@
 //! The share of an upload.
 
-use super::{BUFFERS_WAIT, ENTRY_BYTES, Exhausted, MemoryBudget, PACE_BYTES_MIN, PACE_TIME};
-use std::time::Duration;
+use super::{ENTRY_BYTES, Exhausted, MemoryBudget};
 use tokio::sync::OwnedSemaphorePermit;
 
 /// Bytes of a body that wait to be hashed, at the most.
@@ -65,7 +64,7 @@ impl UploadLease {
             + HASHING_BYTES_MAX.min(left_bytes)
             + ahead_bytes.min(left_bytes);
         let inner = &self.budget.inner;
-        self.stripes.push(inner.buffers(bytes, BUFFERS_WAIT).await?);
+        self.stripes.push(inner.buffers(bytes).await?);
         Ok(())
     }
 
@@ -81,28 +80,5 @@ impl UploadLease {
     /// Gives back what is held for more than `stripes`.
     pub(crate) fn keep(&mut self, stripes: usize) {
         self.stripes.truncate(stripes);
-    }
-}
-
-/// How fast a body comes: the time that was spent waiting for its last bytes.
-#[derive(Debug, Default)]
-pub(crate) struct Pace {
-    waited: Duration,
-    bytes: u64,
-}
-
-impl Pace {
-    /// It took `waited` for the next `bytes` to come.
-    pub(crate) fn waited(&mut self, waited: Duration, bytes: u64) {
-        self.waited += waited;
-        self.bytes += bytes;
-        if self.bytes >= PACE_BYTES_MIN {
-            *self = Self::default();
-        }
-    }
-
-    /// Whether the body is slower than others who wait can be asked to put up with.
-    pub(crate) fn is_too_slow(&self) -> bool {
-        self.waited >= PACE_TIME
     }
 }

@@ -9,16 +9,21 @@
 
 use super::route::Query;
 use super::{MAX_XML_BODY_LEN, hoisted, xml_body};
-use crate::admission::{Lease, MemoryBudget};
+use crate::admission::{CollectedLease, Exhausted, MemoryBudget, Pace};
+use crate::body::PayloadError;
 use crate::error::ApiError;
 use crate::headers::KEPT;
 use crate::xml::NAMESPACE;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use http_body::Frame;
+use http_body_util::BodyExt;
 use s3s::auth::Credentials;
 use s3s::route::S3Route;
 use s3s::service::S3Service;
 use s3s::{Body, S3Error, S3ErrorCode, S3Request, S3Response, S3Result};
+use std::sync::Arc;
+use types::Clock;
 
 /// The request as its signature covers it, in the extensions of what s3s parses.
 #[derive(Clone)]
@@ -42,8 +47,10 @@ pub(crate) fn restore<T>(request: &mut S3Request<T>) {
 pub(super) struct Relay {
     /// Routes and parses; has no authentication, so nothing else may reach it.
     pub(super) operations: S3Service,
-    /// What the bodies that s3s collects count against.
+    /// What the bodies that are collected count against.
     pub(super) budget: MemoryBudget,
+    /// It tells how fast they come.
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 #[async_trait::async_trait]
@@ -53,15 +60,19 @@ impl S3Route for Relay {
     }
 
     async fn call(&self, mut request: S3Request<Body>) -> S3Result<S3Response<Body>> {
-        let _lease = self.lease(&request.extensions).await?;
         let query = request.extensions.get::<Query>().cloned();
         let query = query.unwrap_or_else(|| Query::parse(&request.uri));
         let attributes = query.get("attributes").is_some();
         hoisted::lower(&query, &mut request.headers)?;
         let copies = request.headers.contains_key(COPY_SOURCE);
         let mut headers = parsed_headers(&request.headers, &request.method);
-        if request.extensions.get::<Collected>().is_some() && !is_read(&request.method) {
-            let xml = xml_body::readable(collected(&mut request.input).await?);
+        // The operation runs under it, too.
+        let mut _lease = None;
+        if let Some(Collected(bytes_max)) = request.extensions.get().copied()
+            && !is_read(&request.method)
+        {
+            let (xml, lease) = self.collect(&mut request.input, bytes_max).await?;
+            _lease = Some(lease);
             if headers.contains_key(header::CONTENT_LENGTH) {
                 headers.insert(header::CONTENT_LENGTH, xml.len().into());
             }
@@ -98,31 +109,58 @@ impl S3Route for Relay {
     }
 }
 
-/// In the extensions of a request whose body s3s will collect: bytes at the most.
+/// In the extensions of a request whose body s3s wants whole: bytes at the most.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Collected(pub(super) u64);
 
 impl Relay {
-    /// The share of memory of a body that s3s will collect. The operation runs under it, too.
-    async fn lease(&self, extensions: &http::Extensions) -> S3Result<Option<Lease>> {
-        let Some(Collected(bytes)) = extensions.get().copied() else {
-            return Ok(None);
-        };
-        let leased = self.budget.collected(bytes).await;
-        let leased = leased.map_err(|error| S3Error::from(ApiError::from(error)))?;
-        Ok(Some(leased))
+    /// The whole body of `bytes_max` at the most, as s3s reads it, and the memory that it takes. Memory is
+    /// taken as the body comes; one that hardly comes is ended when others wait.
+    async fn collect(&self, body: &mut Body, bytes_max: u64) -> S3Result<(Bytes, CollectedLease)> {
+        let exhausted = |exhausted: Exhausted| S3Error::from(ApiError::from(exhausted));
+        let lease = self.budget.collected(bytes_max).await;
+        let mut lease = lease.map_err(exhausted)?;
+        let mut pace = Pace::default();
+        let mut xml = Vec::new();
+        loop {
+            let came = |frame: &Option<Result<Frame<Bytes>, _>>| match frame {
+                Some(Ok(frame)) => frame.data_ref().map_or(0, Bytes::len),
+                _ => 0,
+            };
+            let frame = pace.wait(self.clock.as_ref(), body.frame(), came).await;
+            let piece = match frame {
+                None => Bytes::new(),
+                Some(None) => break,
+                // Why it could not be read stands in the wire's state.
+                Some(Some(Err(error))) => {
+                    return Err(S3Error::with_source(S3ErrorCode::InternalError, error));
+                }
+                Some(Some(Ok(frame))) => frame.into_data().unwrap_or_default(),
+            };
+            let held = xml.len() + piece.len();
+            if pace.is_too_slow() && lease.is_wanted() && (held as u64) < bytes_max {
+                return Err(exhausted(Exhausted));
+            }
+            lease.make_room(held as u64).await.map_err(exhausted)?;
+            if held > xml.capacity() {
+                xml.reserve_exact(lease.room_bytes() as usize - xml.len());
+            }
+            xml.extend_from_slice(&piece);
+        }
+        let written = xml_body::written_bytes_max(&xml);
+        if written > MAX_XML_BODY_LEN {
+            let bytes_max = MAX_XML_BODY_LEN as u64;
+            return Err(ApiError::from(PayloadError::TextTooLong { bytes_max }).into());
+        }
+        let held = xml.len() + written;
+        lease.make_room(held as u64).await.map_err(exhausted)?;
+        Ok((xml_body::readable(xml.into()), lease))
     }
 }
 
 /// In the extensions of an operation that has an XML body: all of it, for elements that s3s does not know.
 #[derive(Debug, Clone)]
 pub(crate) struct SentXml(pub(crate) Bytes);
-
-/// The whole body. Why it could not be read stands in the wire's state.
-async fn collected(body: &mut Body) -> S3Result<Bytes> {
-    let whole = body.store_all_limited(MAX_XML_BODY_LEN).await;
-    whole.map_err(|error| S3Error::with_source(S3ErrorCode::InternalError, error))
-}
 
 /// GetObjectAttributes alone has ETags without quotes, which s3s cannot write.
 fn without_quotes(xml: &Bytes) -> Body {

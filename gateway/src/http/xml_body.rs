@@ -16,11 +16,11 @@ const CDATA: (&[u8], &[u8]) = (b"<![CDATA[", b"]]>");
 /// `xml` with the same meaning, and no reference or section that s3s would get wrong. What is malformed
 /// stays as it is, for s3s to refuse.
 pub(super) fn readable(xml: Bytes) -> Bytes {
-    let is_special = |pair: &[u8]| pair == b"&#" || pair == b"<!";
-    if !xml.windows(2).any(is_special) {
+    let bytes_max = written_bytes_max(&xml);
+    if bytes_max == 0 {
         return xml;
     }
-    let mut readable = Vec::with_capacity(xml.len());
+    let mut readable = Vec::with_capacity(bytes_max);
     let mut rest = xml.as_ref();
     while let Some(next) = rest.iter().position(|byte| matches!(byte, b'&' | b'<')) {
         let (text, markup) = rest.split_at(next);
@@ -29,6 +29,19 @@ pub(super) fn readable(xml: Bytes) -> Bytes {
     }
     readable.extend_from_slice(rest);
     readable.into()
+}
+
+/// The most bytes that [`readable`] writes beside `xml`: none where `xml` can stay as it is.
+pub(super) fn written_bytes_max(xml: &[u8]) -> usize {
+    let is_special = |pair: &[u8]| pair == b"&#" || pair == b"<!";
+    if !xml.windows(2).any(is_special) {
+        return 0;
+    }
+    let (open, _) = CDATA;
+    if !xml.windows(open.len()).any(|window| window == open) {
+        return xml.len();
+    }
+    xml.iter().map(|byte| escaped(byte).len()).sum()
 }
 
 /// Writes what `markup` begins with; returns what follows it.
@@ -73,12 +86,16 @@ fn within<'a>(
 
 fn escape(text: &[u8], readable: &mut Vec<u8>) {
     for byte in text {
-        match byte {
-            b'&' => readable.extend_from_slice(b"&amp;"),
-            b'<' => readable.extend_from_slice(b"&lt;"),
-            b'>' => readable.extend_from_slice(b"&gt;"),
-            other => readable.push(*other),
-        }
+        readable.extend_from_slice(escaped(byte));
+    }
+}
+
+fn escaped(byte: &u8) -> &[u8] {
+    match byte {
+        b'&' => b"&amp;",
+        b'<' => b"&lt;",
+        b'>' => b"&gt;",
+        other => std::slice::from_ref(other),
     }
 }
 
@@ -138,6 +155,21 @@ mod tests {
         for same in table {
             assert_eq!(read(same), same);
         }
+    }
+
+    #[test]
+    fn no_more_is_written_than_was_said() {
+        let table = [
+            ("<Key>a</Key>", 0),
+            ("<Key>&#1;</Key>", 15),
+            ("<![CDATA[&&&]]>", 33),
+        ];
+        for (xml, bytes_max) in table {
+            assert_eq!(written_bytes_max(xml.as_bytes()), bytes_max, "{xml}");
+            assert!(read(xml).len() <= bytes_max.max(xml.len()), "{xml}");
+        }
+        let sections = "<![CDATA[<&>]]>".repeat(100);
+        assert!(read(&sections).len() <= written_bytes_max(sections.as_bytes()));
     }
 
     #[test]

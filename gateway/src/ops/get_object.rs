@@ -1,5 +1,6 @@
 //! GetObject.
 
+use super::object_body::Multiplexed;
 use super::read::{Asked, Selected};
 use super::{OpResult, object_body, unsupported};
 use crate::context::Context;
@@ -39,7 +40,8 @@ pub async fn run(
             metadata: Some(record.user_metadata.clone().into_iter().collect()),
             ..GetObjectOutput::default()
         };
-        let Some(body) = body(&context, &owned.bucket, selected).await? else {
+        let multiplexed = request.extensions.get();
+        let Some(body) = body(&context, &owned.bucket, selected, multiplexed).await? else {
             continue;
         };
         output.body = Some(body);
@@ -56,11 +58,13 @@ async fn body(
     context: &Arc<Context>,
     bucket: &Bucket,
     selected: Selected,
+    multiplexed: Option<&Multiplexed>,
 ) -> Result<Option<StreamingBlob>, ApiError> {
     let sent = selected.sent();
     let record = selected.found.record;
     if !record.manifest.inline {
-        return Ok(Some(object_body::open(context, record, sent).await?));
+        let opened = object_body::open(context, record, sent, multiplexed);
+        return Ok(Some(opened.await?));
     }
     let Some(bytes) = context.index.inline_body(bucket, &record).await? else {
         return Ok(None);

@@ -1,26 +1,26 @@
 //! The body of a GET: verified bytes, and exactly as many as were announced, or an error that
 //! aborts the connection.
 
-use crate::admission::{
-    DownloadLease, Exhausted, GiveBack, READ_AHEAD_BYTES_MAX, SENDING_BYTES_MAX,
-};
+mod sending;
+
+use crate::admission::{DownloadLease, Exhausted, READ_AHEAD_BYTES_MAX, TURN_BYTES};
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::metrics;
 use bytes::Bytes;
 use chunkstore::ReadChunkError;
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use http_body::Frame;
 use http_body_util::StreamBody;
 use index::PlacedChunk;
 use index::key::object::VersionRecord;
 use index::store::StoreError;
-use parking_lot::Mutex;
 use s3s::Body;
 use s3s::dto::StreamingBlob;
+use sending::Sending;
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 use types::ChunkRef;
 
@@ -45,6 +45,9 @@ pub(crate) enum SendError {
     /// There is no memory to read on.
     #[error(transparent)]
     Memory(#[from] Exhausted),
+    /// Its client did not read it while others waited to be let in.
+    #[error("the client does not read, and others wait")]
+    Left,
     /// It took so long that what it reads may be reclaimed soon.
     #[error("the download took longer than {limit:?}")]
     Deadline {
@@ -59,7 +62,9 @@ impl From<SendError> for ApiError {
             SendError::Chunk(error) => error.into(),
             SendError::Index(error) => error.into(),
             SendError::Memory(error) => error.into(),
-            SendError::Short { .. } | SendError::Deadline { .. } => Self::internal(error),
+            SendError::Short { .. } | SendError::Left | SendError::Deadline { .. } => {
+                Self::internal(error)
+            }
         }
     }
 }
@@ -73,19 +78,16 @@ pub(crate) struct Reader {
     /// Where the next of them are: chunks with the range to send of each.
     chunks: VecDeque<(ChunkRef, Range<u64>)>,
     current: Option<BoxStream<'static, Result<Bytes, ReadChunkError>>>,
+    /// Bytes to the end of the stripe, where others may have the buffers.
+    turn_left: u64,
     started: Duration,
     lease: DownloadLease,
 }
 
-/// A download whose client has been given a piece and has not asked for the next.
-struct Parked(Mutex<Parking>);
-
-struct Parking {
-    /// `None` while it reads.
-    reader: Option<Reader>,
-    /// It was here already when memory was last asked for.
-    is_idle: bool,
-}
+/// In the extensions of a request whose connection carries others at the same time: HTTP/2. That a client
+/// does not read its answer is not seen on the connection then.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Multiplexed;
 
 /// A body of `range` of the object that `record` describes. The first bytes have been read and
 /// verified when this returns, so that what is known to be lost is an error answer.
@@ -93,37 +95,24 @@ pub(crate) async fn open(
     context: &Arc<Context>,
     record: VersionRecord,
     range: Range<u64>,
+    multiplexed: Option<&Multiplexed>,
 ) -> Result<StreamingBlob, ApiError> {
-    let mut sending = Reader::new(context, record, range).await?;
-    let Some(first) = sending.next().await? else {
+    let mut reader = Reader::new(context, record, range).await?;
+    let Some(first) = reader.next().await? else {
         return Ok(StreamingBlob::from(Body::empty()));
     };
-    let reads_ahead = sending.left.end - sending.left.start > SENDING_BYTES_MAX;
-    let parked = Arc::new(Parked::new(sending));
-    if reads_ahead {
-        let watched: Weak<Parked> = Arc::downgrade(&parked);
-        context.budget.watch(watched);
-    }
-    let rest = stream::unfold(Some(parked), |parked| async {
-        let parked = parked?;
-        let mut sending = parked.take();
-        match sending.next().await {
-            Ok(piece) => {
-                parked.park(sending);
-                piece.map(|piece| (Ok(piece), Some(parked)))
-            }
-            Err(error) => {
-                tracing::error!(%error, "the download is cut off");
-                Some((Err(error), None))
-            }
-        }
+    let sending = Sending::begin(&context.budget, reader, first, multiplexed.is_some());
+    let pieces = stream::try_unfold(sending, |sending| async {
+        let piece = sending.next().await?;
+        Ok(piece.map(|piece| (piece, sending)))
     });
-    let pieces = stream::once(async { Ok(first) }).chain(rest);
-    let frames = pieces.map(|piece| {
-        piece.map(|bytes| {
-            metrics::sent(bytes.len() as u64);
-            Frame::data(bytes)
-        })
+    let frames = pieces.map_ok(|bytes| {
+        metrics::sent(bytes.len() as u64);
+        Frame::data(bytes)
+    });
+    let frames = frames.inspect_err(|error| match error {
+        SendError::Left => tracing::info!(%error, "the download is cut off"),
+        _ => tracing::error!(%error, "the download is cut off"),
     });
     Ok(StreamingBlob::from(Body::http_body_unsync(
         StreamBody::new(frames),
@@ -151,6 +140,7 @@ impl Reader {
             left: range,
             chunks: VecDeque::new(),
             current: None,
+            turn_left: 0,
             started: context.clock.monotonic(),
             lease,
         })
@@ -169,7 +159,7 @@ impl Reader {
             if self.context.clock.monotonic().saturating_sub(self.started) > limit {
                 return Err(SendError::Deadline { limit });
             }
-            self.lease.buffers(self.left.end - self.left.start).await?;
+            self.lease.buffers(self.left_bytes()).await?;
             let Some(current) = &mut self.current else {
                 self.next_chunk().await?;
                 continue;
@@ -177,15 +167,43 @@ impl Reader {
             match current.next().await.transpose()? {
                 Some(piece) if piece.is_empty() => {}
                 Some(piece) => {
-                    self.left.start += piece.len() as u64;
-                    assert!(
-                        self.left.start <= self.left.end,
-                        "chunks give what was asked for"
-                    );
+                    self.count(piece.len() as u64);
                     return Ok(Some(piece));
                 }
-                None => self.current = None,
+                None => {
+                    self.current = None;
+                    self.end_turn();
+                }
             }
+        }
+    }
+
+    /// Bytes still to send.
+    fn left_bytes(&self) -> u64 {
+        self.left.end - self.left.start
+    }
+
+    /// The next `bytes` are sent.
+    fn count(&mut self, bytes: u64) {
+        self.left.start += bytes;
+        assert!(
+            self.left.start <= self.left.end,
+            "chunks give what was asked for"
+        );
+        self.turn_left = self.turn_left.saturating_sub(bytes);
+        if self.turn_left == 0 {
+            self.turn_left = TURN_BYTES;
+            self.end_turn();
+        }
+    }
+
+    /// Between two stripes: others who wait for the buffers have them next.
+    fn end_turn(&mut self) {
+        if self.lease.takes_turns() {
+            self.current = None;
+            self.lease.give_back();
+        } else if self.lease.is_wanted() {
+            self.give_back();
         }
     }
 
@@ -206,11 +224,17 @@ impl Reader {
         if self.chunks.is_empty() {
             self.look_up().await?;
         }
-        let missing = self.left.end - self.left.start;
-        let (chunk, range) = self
+        let missing = self.left_bytes();
+        let (chunk, mut range) = self
             .chunks
             .pop_front()
             .ok_or(SendError::Short { missing })?;
+        self.turn_left = TURN_BYTES - (chunk.skip + range.start) % TURN_BYTES;
+        let end = range.start + self.turn_left;
+        if self.lease.takes_turns() && end < range.end {
+            self.chunks.push_front((chunk.clone(), end..range.end));
+            range.end = end;
+        }
         self.current = Some(self.context.chunks.read(chunk, range).boxed());
         Ok(())
     }
@@ -228,38 +252,5 @@ impl Reader {
             }
         }
         Ok(())
-    }
-}
-
-impl Parked {
-    fn new(reader: Reader) -> Self {
-        Self(Mutex::new(Parking {
-            reader: Some(reader),
-            is_idle: false,
-        }))
-    }
-
-    fn take(&self) -> Reader {
-        let reader = self.0.lock().reader.take();
-        reader.expect("one piece is read at a time")
-    }
-
-    fn park(&self, reader: Reader) {
-        *self.0.lock() = Parking {
-            reader: Some(reader),
-            is_idle: false,
-        };
-    }
-}
-
-impl GiveBack for Parked {
-    fn give_back_if_idle(&self) {
-        let mut parking = self.0.lock();
-        if parking.is_idle
-            && let Some(reader) = &mut parking.reader
-        {
-            reader.give_back();
-        }
-        parking.is_idle = true;
     }
 }

@@ -13,12 +13,8 @@ use chunkstore::{ObjectWriter, WriteTarget, Written};
 use index::key::cluster::MissingShards;
 use index::{Bucket, NewBody};
 use s3s::S3Request;
-use std::time::Duration;
 use types::limits::PART_BYTES_MAX;
 use types::{ChunkId, Clock, Manifest, ManifestId};
-
-/// A client that sends nothing for this long keeps no buffers while others wait for them.
-const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// Where the bytes of a new body come from.
 pub(crate) trait Source: Send {
@@ -161,7 +157,7 @@ impl<S: Source> Upload<S> {
     ) -> Result<Received, ApiError> {
         let hasher = BodyHasher::new(&context.md5_pool, self.length, Some(algorithm))?;
         let (stored, digests) = if self.length <= inline_bytes as u64 {
-            self.keep_in_memory(hasher).await?
+            self.keep_in_memory(context, hasher).await?
         } else {
             self.write_to_disks(context, bucket, hasher).await?
         };
@@ -174,10 +170,12 @@ impl<S: Source> Upload<S> {
 
     async fn keep_in_memory(
         &mut self,
+        context: &Context,
         mut hasher: BodyHasher,
     ) -> Result<(Stored, BodyDigests), ApiError> {
         let mut body = BytesMut::new();
-        while let Some(piece) = self.source.next().await? {
+        while let Some(piece) = self.next_in_time(None, context.clock.as_ref()).await? {
+            self.received += piece.len() as u64;
             hasher.update(&piece).await?;
             body.extend_from_slice(&piece);
         }
@@ -225,7 +223,8 @@ impl<S: Source> Upload<S> {
             if writer.stripes_held() > 0 || !covered {
                 self.make_room(writer, stripe_bytes).await?;
             }
-            let Some(piece) = self.next_in_time(writer, context.clock.as_ref()).await? else {
+            let next = self.next_in_time(Some(writer), context.clock.as_ref());
+            let Some(piece) = next.await? else {
                 break;
             };
             self.received += piece.len() as u64;
@@ -264,41 +263,52 @@ impl<S: Source> Upload<S> {
         Ok(())
     }
 
-    /// The next bytes. While others wait for memory and these do not come, what came before is written out.
+    /// The next bytes. While others wait for memory and these do not come, what came before is written out;
+    /// and a body that hardly comes is ended.
     async fn next_in_time(
         &mut self,
-        writer: &mut ObjectWriter,
+        mut writer: Option<&mut ObjectWriter>,
         clock: &dyn Clock,
     ) -> Result<Option<Bytes>, ApiError> {
         if self.ahead_bytes > 0 {
             // It comes from disks, which are waited for as they are in a download.
             return self.source.next().await;
         }
+        let left = self.length.saturating_sub(self.received) as usize;
         let mut next = std::pin::pin!(self.source.next());
         loop {
-            let since = clock.monotonic();
-            let piece = tokio::time::timeout(PAUSE_MAX, &mut next).await;
-            let bytes = match &piece {
-                Ok(Ok(Some(piece))) => piece.len() as u64,
-                _ => 0,
-            };
-            self.pace
-                .waited(clock.monotonic().saturating_sub(since), bytes);
+            let piece = self.pace.wait(clock, &mut next, came).await;
             let is_slow = self.pace.is_too_slow();
-            if is_slow && self.lease.is_entry_wanted() {
-                return Err(Exhausted.into());
+            match piece {
+                // Nothing more has to come, however long it took.
+                Some(Ok(Some(last))) if last.len() >= left => return Ok(Some(last)),
+                Some(end @ (Ok(None) | Err(_))) => return end,
+                _ if is_slow && self.lease.is_entry_wanted() => return Err(Exhausted.into()),
+                _ => {}
             }
-            if (is_slow || piece.is_err()) && self.lease.is_wanted() {
-                if writer.flush().await? {
+            if (is_slow || piece.is_none()) && self.lease.is_wanted() {
+                let is_out = match &mut writer {
+                    Some(writer) => writer.flush().await?,
+                    None => false,
+                };
+                if is_out {
                     self.lease.keep(0);
                 } else if is_slow {
                     return Err(Exhausted.into());
                 }
             }
-            if let Ok(piece) = piece {
+            if let Some(piece) = piece {
                 return piece;
             }
         }
+    }
+}
+
+/// How many bytes came.
+fn came(piece: &Result<Option<Bytes>, ApiError>) -> usize {
+    match piece {
+        Ok(Some(piece)) => piece.len(),
+        Ok(None) | Err(_) => 0,
     }
 }
 

@@ -92,7 +92,7 @@ impl Server {
             config,
             budget: budget.clone(),
             md5_pool: Md5Pool::new(),
-            clock,
+            clock: Arc::clone(&clock),
         };
         let hosts = Hosts::new(&["s3.test".to_owned()], &[REGION.to_owned()]).unwrap();
         let service = s3_service(
@@ -100,6 +100,7 @@ impl Server {
             users(),
             hosts.clone(),
             budget.clone(),
+            clock,
         );
         let config = FrontConfig {
             regions: Regions {
@@ -160,6 +161,13 @@ impl Server {
             .handle(request.signed().map(|()| body))
             .await
             .into_body()
+    }
+
+    /// The same, on a connection of HTTP/2.
+    pub async fn open_multiplexed(&self, request: Request) -> FrontBody {
+        let mut request = request.signed().map(|()| Full::default());
+        *request.version_mut() = http::Version::HTTP_2;
+        self.front.handle(request).await.into_body()
     }
 
     async fn send_body<B>(&self, request: Request, body: B) -> Answer

@@ -15,6 +15,7 @@ mod clients;
 mod common;
 mod idle;
 mod large;
+mod pace;
 mod process;
 mod slow;
 mod soak;

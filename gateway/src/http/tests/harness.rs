@@ -164,7 +164,13 @@ pub fn front(body_idle: Duration) -> (S3Front, Arc<Mutex<Seen>>) {
         aliases: vec!["us-east-1".into()],
     };
     let budget = MemoryBudget::new(64 << 20, Duration::from_millis(50));
-    let service = s3_service(s3, users, hosts.clone(), budget);
+    let service = s3_service(
+        s3,
+        users,
+        hosts.clone(),
+        budget,
+        Arc::new(SystemClock::new()),
+    );
     let config = FrontConfig {
         regions,
         hosts,
