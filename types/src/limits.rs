@@ -68,6 +68,30 @@ pub const OUTCOME_TTL: Duration = Duration::from_secs(15 * 60);
 /// Time for which a completed upload answers a repeated Complete.
 pub const COMPLETED_UPLOAD_TTL: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// Validity of a cluster's certificate authority: longer than anything it signs, and than the hardware.
+pub const RPC_CA_VALIDITY: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// Validity of a node's certificate: a stolen key is worth nothing after it, and a month of failed
+/// renewals is seen in time.
+pub const RPC_NODE_VALIDITY: Duration = Duration::from_secs(90 * 24 * 3600);
+/// How long before it is issued a certificate begins, for nodes whose clock is behind.
+pub const RPC_CLOCK_BACKDATE: Duration = Duration::from_secs(3600);
+/// How long after its end a certificate is still taken, for a clock of ours that is ahead.
+pub const RPC_CLOCK_TOLERANCE: Duration = Duration::from_secs(5 * 60);
+/// Bytes of the header of a call or an answer, the method's own record in it. Longer things are bodies.
+pub const RPC_HEADER_BYTES_MAX: usize = 128 * 1024;
+/// Bytes of the longest HTTP/2 frame between nodes: a cell with its checksums and header is one frame.
+pub const RPC_FRAME_BYTES: u32 = 512 * 1024;
+/// Bytes of a body that is sent in the same frame as its header, at the price of a copy.
+pub const RPC_JOINED_BYTES: usize = 8 * 1024;
+/// Bytes from which a body goes over a connection for bodies, so that small calls do not wait behind it.
+pub const RPC_BULK_BYTES: usize = 32 * 1024;
+/// Bytes of the buffers that TLS and framing hold for one connection.
+pub const RPC_TLS_BUFFER_BYTES: usize = 192 * 1024;
+/// Time between checks of the certificates of open connections; a changed bundle is looked at at once.
+pub const RPC_TRUST_CHECK: Duration = Duration::from_secs(60);
+
+const _: () = assert!(CELL_BYTES + 64 * 1024 <= RPC_FRAME_BYTES as usize);
+const _: () = assert!(VALUE_BYTES_MAX < RPC_HEADER_BYTES_MAX);
 const _: () = assert!(WRITE_DEADLINE.as_secs() * 2 <= ORPHAN_AGE.as_secs());
 const _: () = assert!(RECLAIM_GRACE.as_secs() > READ_DEADLINE.as_secs());
 const _: () = assert!(INLINE_BYTES_DEFAULT <= INLINE_BYTES_CAP);

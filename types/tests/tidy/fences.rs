@@ -8,6 +8,11 @@ const FENCES: &[(&str, &str)] = &[
     ("rocksdb", "index/src/engine/rocks chunkstore/src/catalog"),
     ("openraft", "index/src/engine/raft"),
     ("reed_solomon_erasure", "chunkstore/src/erasure"),
+    ("rustls", "rpc/"),
+    ("tokio_rustls", "rpc/"),
+    ("rcgen", "rpc/"),
+    ("x509_parser", "rpc/src/identity/"),
+    ("h2", "rpc/"),
     ("aws_sigv4", "server/ s3-tests/ bench/"),
     ("getrandom", "types/src/entropy"),
 ];
