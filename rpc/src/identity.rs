@@ -23,7 +23,8 @@ pub use certificate::Certificate;
 pub(crate) use certificate::chain_of;
 pub use credentials::{Credentials, Identity};
 pub use key::NodeKey;
-pub(crate) use verify::{ClusterTime, ClusterVerifier, provider, with_claim};
+pub(crate) use key::key_of_request;
+pub(crate) use verify::{ClusterTime, ClusterVerifier, provider, verify_issued_by, with_claim};
 
 use std::fmt;
 use std::path::PathBuf;

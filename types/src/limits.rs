@@ -87,6 +87,8 @@ pub const RPC_JOINED_BYTES: usize = 8 * 1024;
 pub const RPC_BULK_BYTES: usize = 32 * 1024;
 /// Bytes of the buffers that TLS and framing hold for one connection.
 pub const RPC_TLS_BUFFER_BYTES: usize = 192 * 1024;
+/// Bytes of a message of joining: certificates and a description of a node are a few thousand.
+pub const RPC_JOIN_BYTES_MAX: usize = 64 * 1024;
 /// Time between checks of the certificates of open connections; a changed bundle is looked at at once.
 pub const RPC_TRUST_CHECK: Duration = Duration::from_secs(60);
 

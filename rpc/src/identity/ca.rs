@@ -78,7 +78,7 @@ impl ClusterCa {
     pub fn from_pem(certificate: &str, key: &str) -> Result<Self, IdentityError> {
         let certificate = Certificate::from_pem(certificate)?;
         let key = NodeKey::from_pem(key)?;
-        if certificate.fingerprint() != super::credentials::fingerprint_of(&key) {
+        if certificate.fingerprint() != key.fingerprint() {
             return Err(IdentityError::OtherKey);
         }
         let scope = match certificate.uris() {

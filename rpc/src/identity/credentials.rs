@@ -1,15 +1,14 @@
 //! What a process shows of itself and whom it trusts, and how both are replaced while it runs.
 
 use super::{
-    Certificate, ClusterTime, ClusterVerifier, Fingerprint, IdentityError, NodeIdentity, NodeKey,
-    TrustBundle, provider,
+    Certificate, ClusterTime, ClusterVerifier, IdentityError, NodeIdentity, NodeKey, TrustBundle,
+    provider,
 };
 use rustls::client::Resumption;
 use rustls::pki_types::CertificateDer;
 use rustls::server::NoServerSessionStorage;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, ServerConfig};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tokio::sync::watch;
 use types::clock::Clock;
@@ -36,7 +35,7 @@ impl Credentials {
         certificate: Certificate,
         bundle: TrustBundle,
     ) -> Result<Self, IdentityError> {
-        if certificate.fingerprint() != fingerprint_of(&key) {
+        if certificate.fingerprint() != key.fingerprint() {
             return Err(IdentityError::OtherKey);
         }
         let identity = certificate.node().ok_or_else(|| {
@@ -71,16 +70,13 @@ impl Credentials {
     }
 }
 
-/// SHA-256 of the public key that belongs to a private one.
-pub fn fingerprint_of(key: &NodeKey) -> Fingerprint {
-    Fingerprint(Sha256::digest(key.public_key()).into())
-}
-
 /// Credentials made ready for connections.
 #[derive(Debug)]
 pub(crate) struct Ready {
     pub server: Arc<ServerConfig>,
     pub client: Arc<ClientConfig>,
+    /// For nodes that have no certificate yet.
+    pub join: Arc<ServerConfig>,
     verifier: Arc<ClusterVerifier>,
     credentials: Credentials,
 }
@@ -180,6 +176,16 @@ impl Ready {
         server.alpn_protocols = vec![ALPN.to_vec()];
         without_sessions(&mut server);
 
+        // Whoever joins knows the authority by its fingerprint alone, so it goes into the chain.
+        let mut with_authority = chain.clone();
+        let issuers = credentials.bundle.authorities().iter();
+        with_authority.extend(issuers.map(|issuer| issuer.der().clone()));
+        let mut join = builder()?
+            .with_no_client_auth()
+            .with_single_cert(with_authority, credentials.key.to_rustls()?)
+            .map_err(cannot)?;
+        without_sessions(&mut join);
+
         let mut client = ClientConfig::builder_with_details(provider(), time.clone())
             .with_protocol_versions(&[&TLS13])
             .map_err(cannot)?
@@ -193,6 +199,7 @@ impl Ready {
         Ok(Self {
             server: Arc::new(server),
             client: Arc::new(client),
+            join: Arc::new(join),
             verifier,
             credentials,
         })

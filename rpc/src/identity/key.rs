@@ -1,10 +1,11 @@
 //! A node's private key, and the request for a certificate that it signs.
 
-use super::{IdentityError, files};
+use super::{Fingerprint, IdentityError, files};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{CertificateParams, KeyPair, PublicKeyData};
+use rcgen::{CertificateParams, CertificateSigningRequestParams, KeyPair, PublicKeyData};
 use rustls::pki_types::PrivateKeyDer;
+use sha2::{Digest, Sha256};
 use std::path::Path;
 
 /// The private key of a node (ECDSA, P-256). It is made where the node runs and stays there.
@@ -57,9 +58,10 @@ impl NodeKey {
         Ok(request.der().to_vec())
     }
 
-    /// The public key with its algorithm (SPKI, DER).
-    pub(super) fn public_key(&self) -> Vec<u8> {
-        self.0.subject_public_key_info()
+    /// SHA-256 of the public key with its algorithm (SPKI): what certificates for this key have too.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        Fingerprint(Sha256::digest(self.0.subject_public_key_info()).into())
     }
 
     pub(super) fn to_rustls(&self) -> Result<PrivateKeyDer<'static>, IdentityError> {
@@ -72,6 +74,14 @@ impl std::fmt::Debug for NodeKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("NodeKey(secret)")
     }
+}
+
+/// The fingerprint of the key in a request for a certificate, whose signature is verified.
+pub fn key_of_request(der: &[u8]) -> Result<Fingerprint, IdentityError> {
+    let request = CertificateSigningRequestParams::from_der(&der.into())
+        .map_err(|error| IdentityError::malformed("certificate request", error))?;
+    let key = request.public_key.subject_public_key_info();
+    Ok(Fingerprint(Sha256::digest(key).into()))
 }
 
 /// Base64 in lines of 64 between a BEGIN and an END line.

@@ -4,4 +4,6 @@
 
 mod calls;
 mod handshake;
+mod join;
+mod links;
 mod support;
