@@ -47,6 +47,11 @@ fn class(length: usize) -> Option<usize> {
         .then(|| (size / least).ilog2() as usize)
 }
 
+/// What a buffer of `length` bytes takes in memory.
+pub(crate) fn held_bytes(length: usize) -> usize {
+    class(length).map_or(length, |class| CLASS_BYTES.0 << class)
+}
+
 impl Pool {
     const fn new() -> Self {
         Self([const { Mutex::new(Vec::new()) }; CLASSES])

@@ -29,7 +29,8 @@ pub struct ChunkStoreOptions {
     /// Stripes of one object on their way to the disks at once; they and the one being filled are what
     /// a writer holds in memory.
     pub stripes_in_flight: usize,
-    /// Stripes of one read that are fetched at once; they are what a reader holds in memory.
+    /// Stripes of one read that are fetched at once; they and the one that is given out are what a reader holds
+    /// in memory.
     pub read_ahead: usize,
     /// Time after which a disk that has not answered a put or a delete counts as failed.
     pub put_deadline: Duration,
@@ -41,6 +42,15 @@ pub struct ChunkStoreOptions {
     pub read_deadline: Duration,
     /// Time that a stripe waits, once its disks have failed, for the cluster map to say so.
     pub map_wait: Duration,
+}
+
+/// Bytes that a reader holds in memory, at the most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadMemory {
+    /// Those of the stripe that it gives out and of all that it reads ahead.
+    pub ahead_bytes: u64,
+    /// Those of one stripe alone.
+    pub stripe_bytes: u64,
 }
 
 impl Default for ChunkStoreOptions {
@@ -283,10 +293,20 @@ impl ChunkStore {
         reader::read(Arc::clone(&self.inner), chunk, range)
     }
 
-    /// Bytes that a stripe takes in memory with its parity, at the most.
+    /// Bytes that a stripe takes in memory with its parity, at the most, while it is written.
     #[must_use]
     pub fn stripe_memory_bytes(&self) -> u64 {
-        (self.inner.plan().shards_max * CELL_BYTES) as u64
+        self.inner.plan().memory_max.written as u64
+    }
+
+    /// What a reader takes in memory; all that it reads may have to be rebuilt.
+    #[must_use]
+    pub fn read_memory(&self) -> ReadMemory {
+        let stripe = self.inner.plan().memory_max;
+        ReadMemory {
+            ahead_bytes: (self.inner.options.read_ahead * stripe.read + stripe.given) as u64,
+            stripe_bytes: stripe.read as u64,
+        }
     }
 
     /// Deletes every shard of the chunk from the disks of its group. Only for chunks that nothing

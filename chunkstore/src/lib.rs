@@ -40,7 +40,9 @@ pub mod testing;
 pub mod volume;
 
 pub use catalog::rocks::CatalogMemory;
-pub use chunk_store::{ChunkPage, ChunkStore, ChunkStoreOptions, StoredChunk, WriteTarget};
+pub use chunk_store::{
+    ChunkPage, ChunkStore, ChunkStoreOptions, ReadMemory, StoredChunk, WriteTarget,
+};
 pub use error::{DeleteChunkError, ListChunksError, ReadChunkError, RepairError, WriteError};
 pub use health::{Finding, HealthSink, NoHealthSink, ShardFault};
 pub use recover::{RecoverError, RecoveryReport};

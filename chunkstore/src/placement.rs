@@ -1,12 +1,15 @@
 //! Which placement group takes the next chunk, and which disks a group stands for: the cluster view
 //! joined with the disks at hand, worked out once for each view.
 
+use crate::buffers;
 use crate::erasure::Codec;
 use crate::health::DiskHandle;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use types::limits::CELL_BYTES;
 use types::{
-    ChunkClusterId, ChunkId, ClusterView, DiskId, PgClass, PgId, PlacementGroup, ShardSet,
+    ChunkClusterId, ChunkId, ClusterView, DiskId, ErasureProfile, PgClass, PgId, PlacementGroup,
+    ShardSet,
 };
 
 /// A placement group as of one view.
@@ -54,14 +57,47 @@ pub(crate) enum NoGroup {
     NotWritable,
 }
 
+/// What a stripe takes in memory, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct StripeMemory {
+    /// While it is written, with its parity.
+    pub written: usize,
+    /// While it is read: as many cells as it takes to rebuild some, and those.
+    pub read: usize,
+    /// Once it has been read, and is given out.
+    pub given: usize,
+}
+
+impl StripeMemory {
+    fn of(profile: ErasureProfile) -> Self {
+        let (data, parity) = (profile.data(), profile.parity());
+        // Copies are the same bytes.
+        let coded = if data > 1 { parity } else { 0 };
+        Self {
+            written: buffers::held_bytes(data * CELL_BYTES)
+                + buffers::held_bytes(coded * CELL_BYTES),
+            read: (data + parity) * buffers::held_bytes(CELL_BYTES),
+            given: data * buffers::held_bytes(CELL_BYTES),
+        }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self {
+            written: self.written.max(other.written),
+            read: self.read.max(other.read),
+            given: self.given.max(other.given),
+        }
+    }
+}
+
 /// All groups of a view, ready for use.
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub view: Arc<ClusterView>,
     /// The disks at hand that the groups were joined with.
     pub disks: Arc<BTreeMap<DiskId, Arc<DiskHandle>>>,
-    /// The most shards that a stripe of any group has.
-    pub shards_max: usize,
+    /// The most that a stripe of any group takes in memory, in bytes.
+    pub memory_max: StripeMemory,
     groups: BTreeMap<PgId, Arc<Group>>,
     striped: Vec<Share>,
     small: Vec<Share>,
@@ -76,9 +112,11 @@ impl Plan {
             .map(|record| (record.id, Arc::new(join(&view, record, &disks))))
             .collect();
         let shares = |class| shares(&view, &groups, class);
-        let shards = groups.values().map(|group| group.record.profile.shards());
+        let profiles = groups.values().map(|group| group.record.profile);
         Self {
-            shards_max: shards.max().unwrap_or(0),
+            memory_max: profiles
+                .map(StripeMemory::of)
+                .fold(StripeMemory::default(), StripeMemory::max),
             striped: shares(PgClass::Striped),
             small: shares(PgClass::Small),
             fallback: shares(PgClass::Fallback),

@@ -47,12 +47,8 @@ const UNIT_BYTES: u64 = 4 * 1024;
 pub const ENTRY_BYTES: u64 = 64 * 1024;
 /// What the connection holds of a download that its client does not read.
 pub const SENDING_BYTES_MAX: u64 = 256 * 1024;
-/// What is read ahead of a download: a stripe to send from and two more, with what rebuilding takes.
-pub const READ_AHEAD_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// What a download reads at a time while others wait for buffers: a stripe.
 pub const TURN_BYTES: u64 = 1024 * 1024;
-/// The memory of that, with what rebuilding takes.
-const TURN_MEMORY_BYTES: u64 = 2 * 1024 * 1024;
 /// The longest body that is collected whole.
 pub const COLLECTED_BYTES_MAX: u64 = 8 * 1024 * 1024;
 /// The smallest budget that all requests can be served with, one at a time.

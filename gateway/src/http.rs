@@ -8,6 +8,8 @@
 //!
 //! The server filters s3s's own log with [`S3S_LOG_DIRECTIVE`].
 
+mod activity;
+mod connection;
 mod date;
 mod details;
 mod hoisted;

@@ -71,6 +71,7 @@ pub async fn run(config: Config) -> Result<()> {
     ready.store(true, Ordering::Relaxed);
     let limits = ServeLimits {
         max_connections: config.memory.connections,
+        max_awake: config.memory.awake,
         budget: Some(budget),
         drain: config.drain_timeout,
         ..Default::default()

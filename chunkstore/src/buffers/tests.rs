@@ -27,6 +27,14 @@ fn a_buffer_comes_back_after_the_last_of_its_bytes_and_not_before() {
 }
 
 #[test]
+fn what_is_said_to_be_held_is_held() {
+    static POOL: Pool = Pool::new();
+    for length in [0, 1, 65_535, 65_536, 65_537, 768 * 1024, 5 * 1024 * 1024] {
+        assert_eq!(held_bytes(length), POOL.take(length).bytes.len());
+    }
+}
+
+#[test]
 fn what_is_kept_is_bounded() {
     static POOL: Pool = Pool::new();
     for class in 0..CLASSES {

@@ -76,6 +76,8 @@ pub struct ObjectWriter {
     buffer: StripeBuffer,
     in_flight: VecDeque<Flight>,
     open: Option<OpenChunk>,
+    /// Object bytes in a full stripe of the last chunk; as many as can be while there was none.
+    stripe_bytes: usize,
     written: Written,
     /// Groups that failed this object.
     failed: Vec<PgId>,
@@ -126,6 +128,7 @@ impl ObjectWriter {
             buffer: StripeBuffer::default(),
             in_flight: VecDeque::new(),
             open: None,
+            stripe_bytes: usize::MAX,
             written: Written::default(),
             failed: Vec::new(),
             failed_in_a_row: 0,
@@ -198,7 +201,9 @@ impl ObjectWriter {
                     return Ok(());
                 };
                 if self.open.is_none() {
-                    self.open = Some(self.choose_group(class).await?);
+                    let chunk = self.choose_group(class).await?;
+                    self.stripe_bytes = chunk.stripe_bytes_max;
+                    self.open = Some(chunk);
                 }
                 if !self.fill_and_send(end) {
                     return Ok(());

@@ -1,9 +1,7 @@
 //! The share of a download.
 
-use super::{
-    Exhausted, MemoryBudget, READ_AHEAD_BYTES_MAX, SENDING_BYTES_MAX, SWEEP_PAUSE,
-    TURN_MEMORY_BYTES,
-};
+use super::{Exhausted, MemoryBudget, SENDING_BYTES_MAX, SWEEP_PAUSE};
+use chunkstore::ReadMemory;
 use std::time::Duration;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -66,21 +64,27 @@ impl DownloadLease {
     }
 
     /// Waits for buffers to read `left_bytes`, unless there are some or they fit the entry. Where there are
-    /// not enough to read ahead, they are for one stripe.
+    /// not enough to read ahead, they are for one stripe; `memory` says what both take.
     ///
     /// # Errors
     /// [`Exhausted`]: they took too long to come.
-    pub(crate) async fn buffers(&mut self, left_bytes: u64) -> Result<(), Exhausted> {
+    pub(crate) async fn buffers(
+        &mut self,
+        left_bytes: u64,
+        memory: ReadMemory,
+    ) -> Result<(), Exhausted> {
         if self.buffers.is_some() || self.is_lent || left_bytes <= SENDING_BYTES_MAX {
             return Ok(());
         }
         let inner = &self.budget.inner;
-        let ahead = inner.buffers.units(left_bytes.min(READ_AHEAD_BYTES_MAX));
+        // Cells that must be rebuilt, and buffers that are not filled, take more than is sent.
+        let most = 2 * left_bytes;
+        let ahead = inner.buffers.units(most.min(memory.ahead_bytes));
         let taken = inner.buffers.try_take(ahead);
         self.takes_turns = taken.is_none();
         self.buffers = match taken {
             Some(taken) => Some(taken),
-            None => Some(inner.buffers(left_bytes.min(TURN_MEMORY_BYTES)).await?),
+            None => Some(inner.buffers(most.min(memory.stripe_bytes)).await?),
         };
         Ok(())
     }
@@ -95,7 +99,7 @@ impl DownloadLease {
         self.buffers.is_some() && self.budget.inner.buffers.is_wanted()
     }
 
-    /// Takes no buffers from now on: whoever uses what is read takes them, [`READ_AHEAD_BYTES_MAX`] at the most.
+    /// Takes no buffers from now on: whoever uses what is read takes them.
     pub(crate) fn lend(&mut self) {
         self.is_lent = true;
     }

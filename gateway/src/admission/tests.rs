@@ -1,5 +1,6 @@
 use super::pace::{PACE_BYTES_MIN, PACE_TIME};
 use super::*;
+use chunkstore::ReadMemory;
 use types::clock::{Clock, ManualClock};
 
 const MIB: u64 = 1024 * 1024;
@@ -83,6 +84,12 @@ async fn further_stripes_are_taken_only_when_nobody_waits() {
     assert!(!quick.is_wanted());
 }
 
+/// What a reader of 4+2 takes.
+const MEMORY: ReadMemory = ReadMemory {
+    ahead_bytes: 4 * 1024 * 1024,
+    stripe_bytes: 1536 * 1024,
+};
+
 /// A download that nobody reads, and how often it was looked at.
 #[derive(Debug, Default)]
 struct Download {
@@ -118,10 +125,10 @@ async fn reading(budget: &MemoryBudget) -> Vec<DownloadLease> {
     loop {
         let mut lease = budget.download(1 << 30).await.unwrap();
         let free = budget.inner.buffers.permits.available_permits() as u64;
-        if free * UNIT_BYTES < READ_AHEAD_BYTES_MAX {
+        if free * UNIT_BYTES < MEMORY.ahead_bytes {
             return downloads;
         }
-        lease.buffers(1 << 30).await.unwrap();
+        lease.buffers(1 << 30, MEMORY).await.unwrap();
         assert!(!lease.takes_turns());
         downloads.push(lease);
     }
@@ -155,7 +162,7 @@ async fn downloads_that_read_ahead_take_turns_when_others_wait() {
         let mut lease =
             DownloadLease::new(budget.clone(), budget.inner.downloads.try_take(0).unwrap());
         async move {
-            lease.buffers(1 << 30).await.unwrap();
+            lease.buffers(1 << 30, MEMORY).await.unwrap();
             lease
         }
     });
@@ -165,7 +172,7 @@ async fn downloads_that_read_ahead_take_turns_when_others_wait() {
     quick.give_back();
     let other = waiting.await.unwrap();
     assert!(other.takes_turns(), "it has buffers for a stripe");
-    quick.buffers(1 << 30).await.unwrap();
+    quick.buffers(1 << 30, MEMORY).await.unwrap();
     assert!(quick.takes_turns() && !quick.is_wanted());
 }
 

@@ -187,6 +187,13 @@ impl BodyHasher {
         Ok(())
     }
 
+    /// Waits until nothing of the body is kept in memory.
+    pub async fn drain(&mut self) {
+        if let Place::Pooled(md5) = &self.md5 {
+            md5.drain().await;
+        }
+    }
+
     /// The digests of all bytes added.
     ///
     /// # Errors

@@ -81,6 +81,13 @@ impl PooledMd5 {
         }
     }
 
+    /// Waits until the pool keeps no bytes of this body.
+    pub(super) async fn drain(&self) {
+        while self.pool.drain(self.id) {
+            self.room.notified().await;
+        }
+    }
+
     /// The digest of all bytes added.
     pub(super) async fn finish(self) -> Digest {
         match self.pool.end(self.id) {
@@ -108,6 +115,14 @@ impl Shared {
         let full = queue.push(id, piece);
         self.begin_worker(queue);
         full
+    }
+
+    /// Whether the sender must wait until nothing of a body is held.
+    fn drain(self: &Arc<Self>, id: BodyId) -> bool {
+        let mut queue = self.queue.lock();
+        let drains = queue.drain(id);
+        self.begin_worker(queue);
+        drains
     }
 
     fn end(self: &Arc<Self>, id: BodyId) -> Ending {

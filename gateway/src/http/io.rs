@@ -1,12 +1,13 @@
 //! A client's connection, guarded against clients that stop reading and against answers that are
 //! lost because the client is still sending.
 
+use super::activity::Activity;
 use crate::admission::MemoryBudget;
+use bytes::{Buf, Bytes};
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -16,6 +17,8 @@ use tokio::time::{Sleep, sleep};
 /// How long, and over how many bytes, a closing connection still listens.
 const LINGER: Duration = Duration::from_secs(5);
 const LINGER_BYTES: usize = 32 * 1024 * 1024;
+/// Room for more than this is made only for bodies.
+const SMALL_READ_BYTES: usize = 16 * 1024;
 
 /// How long a write may make no progress while downloads wait to be let in.
 const CROWDED_STALL: Duration = Duration::from_secs(5);
@@ -29,15 +32,17 @@ pub(super) struct Stall {
     pub(super) budget: Option<MemoryBudget>,
 }
 
-/// A TCP connection. A write that makes no progress for too long fails. If `unread` is set, closing
-/// first sends the end of the stream and then reads and drops what the client still sends: to
-/// close over unread bytes would reset the connection, and the client might never see the answer.
+/// A TCP connection. A write that makes no progress for too long fails. After an answer to a request that was
+/// not read, closing first sends the end of the stream and then reads and drops what the client still sends:
+/// to close over unread bytes would reset the connection, and the client might never see the answer.
 pub(super) struct ConnectionIo {
     stream: TcpStream,
+    /// Has been read already.
+    ahead: Bytes,
     stall: Stall,
     /// Runs only while a write waits: until the next look at it, which has waited so long then.
     stalled: Option<(Pin<Box<Sleep>>, Duration)>,
-    unread: Arc<AtomicBool>,
+    activity: Arc<Activity>,
     closing: Closing,
 }
 
@@ -50,14 +55,26 @@ enum Closing {
 }
 
 impl ConnectionIo {
-    pub(super) fn new(stream: TcpStream, stall: Stall, unread: Arc<AtomicBool>) -> Self {
+    /// `ahead` was read from `stream` before.
+    pub(super) fn new(
+        stream: TcpStream,
+        ahead: Bytes,
+        stall: Stall,
+        activity: Arc<Activity>,
+    ) -> Self {
         Self {
             stream,
+            ahead,
             stall,
             stalled: None,
-            unread,
+            activity,
             closing: Closing::No,
         }
+    }
+
+    /// The connection, and what was read of it and not given out.
+    pub(super) fn into_parts(self) -> (TcpStream, Bytes) {
+        (self.stream, self.ahead)
     }
 
     /// Passes the outcome of a write on, unless writes have waited too long.
@@ -120,6 +137,15 @@ impl AsyncRead for ConnectionIo {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if buffer.remaining() > SMALL_READ_BYTES {
+            self.activity.set_grown();
+        }
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead[..length]);
+            self.ahead.advance(length);
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
@@ -130,6 +156,7 @@ impl AsyncWrite for ConnectionIo {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        self.activity.set_flushed(false);
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.guard(cx, outcome)
     }
@@ -139,6 +166,7 @@ impl AsyncWrite for ConnectionIo {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.activity.set_flushed(false);
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.guard(cx, outcome)
     }
@@ -147,14 +175,17 @@ impl AsyncWrite for ConnectionIo {
         self.stream.is_write_vectored()
     }
 
+    /// hyper flushes only when it has written all that there is.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.set_flushed(true);
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.activity.set_closing();
         if matches!(self.closing, Closing::No) {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            if !self.unread.load(Ordering::Acquire) {
+            if !self.activity.is_unread() {
                 return Poll::Ready(Ok(()));
             }
             let deadline = Box::pin(sleep(LINGER));

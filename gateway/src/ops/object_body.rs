@@ -3,7 +3,7 @@
 
 mod sending;
 
-use crate::admission::{DownloadLease, Exhausted, READ_AHEAD_BYTES_MAX, TURN_BYTES};
+use crate::admission::{DownloadLease, Exhausted, TURN_BYTES};
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::metrics;
@@ -159,7 +159,8 @@ impl Reader {
             if self.context.clock.monotonic().saturating_sub(self.started) > limit {
                 return Err(SendError::Deadline { limit });
             }
-            self.lease.buffers(self.left_bytes()).await?;
+            let memory = self.context.chunks.read_memory();
+            self.lease.buffers(self.left_bytes(), memory).await?;
             let Some(current) = &mut self.current else {
                 self.next_chunk().await?;
                 continue;
@@ -210,7 +211,7 @@ impl Reader {
     /// Leaves it to the upload that is fed to take memory for what is read ahead; how much that is.
     pub(crate) fn lend(&mut self) -> u64 {
         self.lease.lend();
-        READ_AHEAD_BYTES_MAX
+        self.context.chunks.read_memory().ahead_bytes
     }
 
     /// Drops what was read ahead, and the memory it took. The next call of [`Reader::next`] reads it again.

@@ -221,9 +221,9 @@ impl<S: Source> Upload<S> {
             let held = writer.filling_bytes();
             let covered = self.ahead_bytes == 0 && self.lease.entry_covers(held);
             if writer.stripes_held() > 0 || !covered {
-                self.make_room(writer, stripe_bytes).await?;
+                self.make_room(writer, &mut hasher, stripe_bytes).await?;
             }
-            let next = self.next_in_time(Some(writer), context.clock.as_ref());
+            let next = self.next_in_time(Some((writer, &mut hasher)), context.clock.as_ref());
             let Some(piece) = next.await? else {
                 break;
             };
@@ -241,11 +241,13 @@ impl<S: Source> Upload<S> {
     async fn make_room(
         &mut self,
         writer: &mut ObjectWriter,
+        hasher: &mut BodyHasher,
         stripe_bytes: u64,
     ) -> Result<(), ApiError> {
         if self.lease.is_wanted() {
             if writer.stripes_held() > 0 && writer.filling_bytes() <= ENTRY_BYTES {
                 while writer.settle_oldest().await? {}
+                hasher.drain().await;
                 self.lease.keep(writer.stripes_held());
             }
             self.lease.keep(writer.stripes_held() + 1);
@@ -267,7 +269,7 @@ impl<S: Source> Upload<S> {
     /// and a body that hardly comes is ended.
     async fn next_in_time(
         &mut self,
-        mut writer: Option<&mut ObjectWriter>,
+        mut holders: Option<(&mut ObjectWriter, &mut BodyHasher)>,
         clock: &dyn Clock,
     ) -> Result<Option<Bytes>, ApiError> {
         if self.ahead_bytes > 0 {
@@ -287,11 +289,14 @@ impl<S: Source> Upload<S> {
                 _ => {}
             }
             if (is_slow || piece.is_none()) && self.lease.is_wanted() {
-                let is_out = match &mut writer {
-                    Some(writer) => writer.flush().await?,
+                let is_out = match &mut holders {
+                    Some((writer, _)) => writer.flush().await?,
                     None => false,
                 };
-                if is_out {
+                if let Some((_, hasher)) = &mut holders
+                    && is_out
+                {
+                    hasher.drain().await;
                     self.lease.keep(0);
                 } else if is_slow {
                     return Err(Exhausted.into());

@@ -6,10 +6,13 @@ use super::units::Size;
 const MIB: u64 = 1024 * 1024;
 /// The program itself, its threads, its metrics and log, and buffers that are kept to be used again.
 const PROCESS_BYTES: u64 = 72 * MIB;
-/// What a connection takes between two requests: two buffers of hyper, and its state.
-const CONNECTION_BYTES: u64 = 22 * 1024;
-/// Connections, where their share of memory allows as many.
-const CONNECTIONS_MAX: u64 = 10_000;
+/// What a connection takes between two requests: its socket, and the task that waits for it.
+const IDLE_BYTES: u64 = 4 * 1024;
+/// Connections, where their share of memory allows as many: 10,000 idle ones leave some for others.
+const CONNECTIONS_MAX: u64 = 12_000;
+/// What one takes beside that while it has a request, or had one just now: two buffers of hyper, the headers, and
+/// the state of both. What is read or written of a body counts with the bodies.
+const AWAKE_BYTES: u64 = 32 * 1024;
 /// The sixteenth of the limit that the allocator may waste and small things take.
 const SLACK_SHARE: u64 = 16;
 
@@ -26,6 +29,8 @@ pub struct MemoryPlan {
     pub catalogs: u64,
     /// Connections at once, in number.
     pub connections: usize,
+    /// Those of them that may be awake at once, in number.
+    pub awake: usize,
 }
 
 impl MemoryPlan {
@@ -37,9 +42,11 @@ impl MemoryPlan {
         let index_cache = index_cache.unwrap_or(limit / 12);
         let index_writes = (limit / 16).clamp(8 * MIB, 64 * MIB);
         let catalogs = (limit / 16).clamp(8 * MIB, 128 * MIB);
-        let connections = (limit / 4 / CONNECTION_BYTES).min(CONNECTIONS_MAX);
+        let connections = (limit / 10 / IDLE_BYTES).min(CONNECTIONS_MAX);
+        let awake = limit / 8 / AWAKE_BYTES;
         let spoken_for = PROCESS_BYTES
-            + connections * CONNECTION_BYTES
+            + connections * IDLE_BYTES
+            + awake * AWAKE_BYTES
             + index_cache
             + index_writes * 3 / 2
             + catalogs
@@ -60,6 +67,7 @@ impl MemoryPlan {
             index_writes,
             catalogs,
             connections: connections as usize,
+            awake: awake as usize,
         })
     }
 }
@@ -77,7 +85,8 @@ mod tests {
                 + plan.index_cache
                 + plan.index_writes * 3 / 2
                 + plan.catalogs
-                + plan.connections as u64 * CONNECTION_BYTES
+                + plan.connections as u64 * IDLE_BYTES
+                + plan.awake as u64 * AWAKE_BYTES
                 + PROCESS_BYTES
                 + limit / SLACK_SHARE;
             assert_eq!(shares, limit, "{plan:?}");

@@ -208,10 +208,10 @@ impl S3 {
         )
     }
 
-    /// Line and headers of a signed request, for a connection of the test's own. `target` may have a query.
-    pub fn head(&self, method: Method, target: &str, headers: &[(&str, &str)]) -> String {
+    /// A signed request whose body is left to the test. `target` may have a query.
+    pub fn signed(&self, method: Method, target: &str, headers: &[(&str, &str)]) -> Request<()> {
         let mut request = Request::builder()
-            .method(method.clone())
+            .method(method)
             .uri(format!("{}{target}", self.endpoint));
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -220,6 +220,12 @@ impl S3 {
             .body(Full::default())
             .expect("a well-formed request");
         self.sign(&mut request);
+        request.map(|_| ())
+    }
+
+    /// Line and headers of a signed request, for a connection of the test's own. `target` may have a query.
+    pub fn head(&self, method: Method, target: &str, headers: &[(&str, &str)]) -> String {
+        let request = self.signed(method.clone(), target, headers);
         let host = self.address();
         let mut head = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\n");
         for (name, value) in request.headers() {

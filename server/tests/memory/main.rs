@@ -13,12 +13,14 @@ mod cage;
 mod clients;
 #[path = "../common/mod.rs"]
 mod common;
+mod http2;
 mod idle;
 mod large;
 mod pace;
 mod process;
 mod slow;
 mod soak;
+mod steady;
 mod wire;
 
 use common::server::{Directory, Installation, Server};

@@ -10,11 +10,12 @@ use crate::{BUCKET, MIB, soak, start};
 use http::Method;
 use std::time::{Duration, Instant};
 
-const LIMIT: u64 = 512 * MIB;
+/// The limit of these tests.
+pub const LIMIT: u64 = 512 * MIB;
 const CLIENTS: u64 = 500;
 
 /// How long slow clients are looked at.
-fn patience() -> Duration {
+pub fn patience() -> Duration {
     Duration::from_secs(if soak() { 120 } else { 4 })
 }
 

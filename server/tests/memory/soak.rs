@@ -260,10 +260,22 @@ fn start(form: Form, root: &std::path::Path) -> Server {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_mixed_load_fits_its_cage() {
-    let form = form();
+    run(form(), Cage::around).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mixed_load_fits_where_no_group_can_be_made() {
+    let form = Form {
+        time: Duration::from_secs(5),
+        ..form()
+    };
+    run(form, Cage::data_segment).await;
+}
+
+async fn run(form: Form, cage: impl Fn(u32, u64) -> Cage) {
     let dir = crate::common::server::directory();
     let mut server = start(form, dir.path());
-    let cage = Cage::around(server.pid(), form.cage);
+    let cage = cage(server.pid(), form.cage);
     server.s3.create_bucket(BUCKET).await.unwrap().ok();
     let done = Arc::new(Done::default());
     let reporter = tokio::spawn(report(server.pid(), Arc::clone(&done)));

@@ -53,7 +53,7 @@ fn pattern() -> &'static [u8] {
 }
 
 /// Up to a piece of the object of `seed`, from `offset`.
-fn piece(seed: u64, offset: u64, left: u64) -> &'static [u8] {
+pub fn piece(seed: u64, offset: u64, left: u64) -> &'static [u8] {
     let start = ((seed * 4099 + offset) % PATTERN_BYTES as u64) as usize;
     &pattern()[start..start + left.min(PIECE_BYTES as u64) as usize]
 }
@@ -131,6 +131,11 @@ impl Wire {
 
     /// Reads the body of an answer, which must be the first `length` bytes of the object of `seed`.
     pub async fn expect_object(&mut self, seed: u64, length: u64) -> io::Result<()> {
+        self.expect_part(seed, 0, length).await
+    }
+
+    /// Reads `length` bytes of a body, which must be those of the object of `seed` from its byte `from` on.
+    pub async fn expect_part(&mut self, seed: u64, from: u64, length: u64) -> io::Result<()> {
         let mut buffer = vec![0; PIECE_BYTES];
         let mut read = 0;
         while read < length {
@@ -138,16 +143,22 @@ impl Wire {
                 let room = (length - read).min(buffer.len() as u64) as usize;
                 self.stream.read(&mut buffer[..room]).await?
             } else {
-                let ahead = std::mem::take(&mut self.ahead);
-                buffer[..ahead.len()].copy_from_slice(&ahead);
-                ahead.len()
+                let room = (length - read).min(buffer.len() as u64) as usize;
+                let taken = room.min(self.ahead.len());
+                buffer[..taken].copy_from_slice(&self.ahead[..taken]);
+                self.ahead.drain(..taken);
+                taken
             };
             if count == 0 {
                 let reason = format!("the body ended after {read} of {length} bytes");
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, reason));
             }
-            let expected = piece(seed, read, count as u64);
-            assert!(buffer[..count] == *expected, "other bytes from {read} on");
+            let expected = piece(seed, from + read, count as u64);
+            assert!(
+                buffer[..count] == *expected,
+                "other bytes from {} on",
+                from + read
+            );
             read += count as u64;
         }
         Ok(())

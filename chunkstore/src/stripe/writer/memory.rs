@@ -18,21 +18,21 @@ impl ObjectWriter {
         Ok(true)
     }
 
-    /// Whole stripes that are held in memory: those under way, and those that wait to be laid out.
+    /// Whole stripes that are held in memory: those under way, and those that wait to be laid out, as they do
+    /// after their group has failed.
     #[must_use]
     pub fn stripes_held(&self) -> usize {
-        let waiting: usize = self.backlog.iter().map(Bytes::len).sum();
-        let capacity = self
-            .open
-            .as_ref()
-            .map_or(usize::MAX, |chunk| chunk.stripe_bytes_max);
-        self.in_flight.len() + waiting / capacity
+        self.in_flight.len() + self.waiting_bytes() / self.stripe_bytes
     }
 
     /// Bytes of the stripe that is being filled.
     #[must_use]
     pub fn filling_bytes(&self) -> u64 {
-        self.buffer.len() as u64
+        (self.buffer.len() + self.waiting_bytes() % self.stripe_bytes) as u64
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.backlog.iter().map(Bytes::len).sum()
     }
 
     /// Makes everything durable that was given so far and keeps nothing of it in memory: the chunk ends

@@ -189,6 +189,34 @@ async fn a_chunk_whose_group_fails_goes_on_in_another() {
     assert_comes_back(&cluster, &written, &object).await;
 }
 
+/// Callers share memory out by it.
+#[tokio::test]
+async fn what_goes_back_when_a_group_fails_is_held_still() {
+    let cluster = wide_cluster();
+    let object = bytes(4 * MIB);
+    let mut writer = writer(&cluster, None);
+    writer.write(object.slice(..200 * KIB)).await.unwrap();
+    assert_eq!(
+        (writer.stripes_held(), writer.filling_bytes()),
+        (0, 200 * KIB as u64)
+    );
+    let pg = writer.open.as_ref().unwrap().group.record.id;
+    for disk in &cluster.store.view().groups[&pg].disks[2..5] {
+        cluster.disk(*disk).set_puts(Puts::Fail);
+    }
+    writer
+        .write(object.slice(200 * KIB..3 * MIB + 5))
+        .await
+        .unwrap();
+    assert_eq!(writer.stripes_held(), 3);
+    while writer.settle_oldest().await.unwrap() {}
+    assert!(writer.open.is_none(), "the group has failed");
+    assert_eq!((writer.stripes_held(), writer.filling_bytes()), (3, 5));
+    writer.write(object.slice(3 * MIB + 5..)).await.unwrap();
+    let written = writer.finish().await.unwrap();
+    assert_comes_back(&cluster, &written, &object).await;
+}
+
 #[tokio::test]
 async fn one_failed_disk_is_recorded_as_missing() {
     let cluster = MemoryCluster::new(ClusterShape::of_disks(6));

@@ -35,6 +35,8 @@ struct Body {
     rank: Rank,
     /// The sender waits for room.
     full: bool,
+    /// The sender waits until nothing is held.
+    drains: bool,
     room: Arc<Notify>,
     /// Who is told the digest; there will be no more pieces.
     done: Option<oneshot::Sender<Digest>>,
@@ -48,9 +50,10 @@ impl Body {
 
     fn wanted_rank(&self) -> Rank {
         let held = self.held_bytes();
+        let is_awaited = self.done.is_some() || self.drains;
         match self.md5 {
             None => Rank::Idle,
-            Some(_) if self.done.is_some() || held >= AWAITED_BYTES => Rank::Awaited,
+            Some(_) if is_awaited || held >= AWAITED_BYTES => Rank::Awaited,
             Some(_) if held >= READY_BYTES => Rank::Ready,
             Some(_) => Rank::Idle,
         }
@@ -127,6 +130,7 @@ impl Queue {
             bytes: 0,
             rank: Rank::Idle,
             full: false,
+            drains: false,
             room,
             done: None,
         };
@@ -157,6 +161,16 @@ impl Queue {
         let full = body.full;
         self.line_up(id);
         full
+    }
+
+    /// Whether something of a body is held. Then its sender, who adds nothing meanwhile, is notified once it is
+    /// not.
+    pub(super) fn drain(&mut self, id: BodyId) -> bool {
+        let body = self.body(id);
+        body.drains = body.md5.is_none() || !body.pieces.is_empty();
+        let drains = body.drains;
+        self.line_up(id);
+        drains
     }
 
     /// Ends a body.
@@ -224,6 +238,10 @@ impl Queue {
                 continue;
             }
             body.md5 = Some(md5);
+            if body.drains && body.pieces.is_empty() {
+                body.drains = false;
+                body.room.notify_one();
+            }
             if body.full && body.held_bytes() <= HELD_BYTES_MAX / 2 {
                 body.full = false;
                 body.room.notify_one();

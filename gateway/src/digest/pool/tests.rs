@@ -67,6 +67,30 @@ async fn a_sender_waits_while_too_much_is_held() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_drained_lets_its_bytes_go() {
+    let pool = Md5Pool::new();
+    let whole = body(2_000_000, 1);
+    let md5 = pool.body();
+    md5.drain().await;
+    // Others that are not ready: alone, the first would be hashed at once.
+    let others: Vec<_> = (0..20).map(|_| pool.body()).collect();
+    for (n, piece) in whole.chunks(30_000).enumerate() {
+        let piece = Bytes::copy_from_slice(piece);
+        md5.update(piece.clone()).await;
+        if n % 7 == 0 {
+            assert!(!piece.is_unique(), "it waits for others");
+            md5.drain().await;
+            while !piece.is_unique() {
+                // The worker has said that it is done, and has yet to put its hands down.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    drop(others);
+    assert_eq!(md5.finish().await, digest(&whole));
+}
+
+#[tokio::test]
 async fn a_body_that_is_dropped_lets_its_bytes_go() {
     let nobody_hashes = Md5Pool::with(Lanes::new(), 0);
     let piece = body(400 * 1024, 1);

@@ -71,6 +71,55 @@ async fn a_connection_is_kept_when_its_body_was_read() {
     }
 }
 
+/// A connection that sleeps between requests goes on where it was: after large bodies, which it goes to sleep
+/// after at once, and with the beginning of the next request read already.
+#[tokio::test]
+async fn requests_go_on_after_sleep() {
+    let server = Server::start().await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    for (length, pause_ms) in [(5, 0), (3 << 20, 0), (3 << 20, 0), (5, 500), (300_000, 500)] {
+        let body = vec![b'x'; length];
+        let both = [
+            keep_alive(Call::put("/bucket/key", &body)).wire(),
+            keep_alive(Call::new("GET", "/")).wire(),
+        ];
+        let both = both.concat();
+        let (first, last) = both.split_at(both.len() - 7);
+        stream.write_all(first).await.unwrap();
+        let text = read_until(&mut stream, "\r\n\r\n").await;
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        assert_eq!(server.seen.lock().payload.len(), length);
+        tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+        stream.write_all(last).await.unwrap();
+        let text = read_until(&mut stream, "</ListAllMyBucketsResult>").await;
+        assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    }
+}
+
+/// One connection may be awake at a time, in effect: those that are asleep do not keep it from working.
+#[tokio::test]
+async fn idle_connections_make_way() {
+    let limits = ServeLimits {
+        max_awake: 1,
+        ..ServeLimits::default()
+    };
+    let server = Server::start_with(Duration::from_secs(20), limits).await;
+    let mut streams = Vec::new();
+    for _ in 0..100 {
+        streams.push(TcpStream::connect(server.address).await.unwrap());
+    }
+    for _ in 0..2 {
+        for stream in &mut streams {
+            let call = keep_alive(Call::put("/bucket/key", b"hello"));
+            stream.write_all(&call.wire()).await.unwrap();
+        }
+        for stream in &mut streams {
+            let text = read_until(stream, "\r\n\r\n").await;
+            assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_answer_to_a_refused_upload_is_not_lost() {
     let server = Server::start().await;
