@@ -1,7 +1,7 @@
 //! What a call between two nodes costs: calls a second and CPU time a call, over mutual TLS on loopback.
 //!
-//! `cargo run --release -p rpc --example hop`. The server runs in a process of its own, so that the CPU
-//! time of each side can be told.
+//! `cargo run --release -p rpc --example hop -- [CONNECTIONS [FRAME_KIB]]`. The server runs in a process of
+//! its own, so that the CPU time of each side can be told.
 
 use bytes::Bytes;
 use rpc::client::{Call, Network, Peer};
@@ -33,13 +33,25 @@ const MAX: usize = 1 << 20;
 async fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.as_slice() {
-        [command, folder] if command == "serve" => serve(Path::new(folder)).await,
-        [] => measure().await,
-        _ => Err("this takes no arguments".into()),
+        [command, folder, frame] if command == "serve" => {
+            serve(Path::new(folder), limits(1, frame.parse()?)).await
+        }
+        [] => measure(limits(1, 512)).await,
+        [connections] => measure(limits(connections.parse()?, 512)).await,
+        [connections, frame] => measure(limits(connections.parse()?, frame.parse()?)).await,
+        _ => Err("usage: hop [CONNECTIONS [FRAME_KIB]]".into()),
     }
 }
 
-fn node(id: u32, folder: &Path) -> Outcome<Arc<Node>> {
+fn limits(bulk_connections: usize, frame_kib: u32) -> Limits {
+    Limits {
+        bulk_connections,
+        frame_bytes: frame_kib * 1024,
+        ..Limits::default()
+    }
+}
+
+fn node(id: u32, folder: &Path, limits: Limits) -> Outcome<Arc<Node>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let ca = ClusterCa::load(&folder.join("ca.pem"), &folder.join("ca.key"))?;
     let key = NodeKey::generate()?;
@@ -53,7 +65,6 @@ fn node(id: u32, folder: &Path) -> Outcome<Arc<Node>> {
     let bundle = TrustBundle::new(vec![ca.certificate().clone()])?;
     let credentials = Credentials::new(key, certificate, bundle)?;
     let identity = Arc::new(Identity::new(credentials, clock.clone())?);
-    let limits = Limits::default();
     Ok(Arc::new(Node::new(
         identity,
         "hop",
@@ -72,7 +83,7 @@ fn cpu_time() -> Duration {
     )
 }
 
-async fn serve(folder: &Path) -> Outcome<()> {
+async fn serve(folder: &Path, limits: Limits) -> Outcome<()> {
     let service = Service::new()
         .unary("up", MAX, |_, request| async move {
             Ok(Response::of(request.message))
@@ -93,7 +104,7 @@ async fn serve(folder: &Path) -> Outcome<()> {
             Ok(Response::of(nanos.to_be_bytes().to_vec()))
         });
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    let server = Server::start(node(1, folder)?, listener, service, RefuseCopies)?;
+    let server = Server::start(node(1, folder, limits)?, listener, service, RefuseCopies)?;
     println!("{}", server.address());
     std::io::stdout().flush()?;
     // Until the measuring process closes our input.
@@ -101,7 +112,7 @@ async fn serve(folder: &Path) -> Outcome<()> {
     Ok(())
 }
 
-async fn measure() -> Outcome<()> {
+async fn measure(limits: Limits) -> Outcome<()> {
     let folder = tempfile::tempdir()?;
     let ca = ClusterCa::create(
         InstallationId(1),
@@ -111,14 +122,16 @@ async fn measure() -> Outcome<()> {
     )?;
     ca.save(&folder.path().join("ca.pem"), &folder.path().join("ca.key"))?;
     let mut child = Command::new(std::env::current_exe()?)
-        .args(["serve".as_ref(), folder.path().as_os_str()])
+        .arg("serve")
+        .arg(folder.path())
+        .arg((limits.frame_bytes / 1024).to_string())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
     let mut address = String::new();
     let output = child.stdout.take().ok_or("no output")?;
     BufReader::new(output).read_line(&mut address)?;
-    let network = Network::new(node(2, folder.path())?);
+    let network = Network::new(node(2, folder.path(), limits)?);
     network.update([(NodeId(1), vec![address.trim().to_owned()])].into());
     let peer = network.peer(NodeId(1)).ok_or("no peer")?;
     println!(

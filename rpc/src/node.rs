@@ -13,7 +13,7 @@ use types::limits;
 pub struct Limits {
     /// Connections that a server takes; more are closed at once.
     pub connections: usize,
-    /// Handshakes under way at a server; more wait in the kernel's queue.
+    /// Handshakes under way at a server; more wait in the kernel's queue. (Anybody may begin one.)
     pub handshakes: usize,
     /// Time from a connection's first byte to its hello.
     pub handshake_time: Duration,
@@ -54,7 +54,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 512,
-            handshakes: 32,
+            handshakes: 256,
             handshake_time: Duration::from_secs(5),
             calls_per_connection: 256,
             call_window_bytes: 1024 * 1024,
@@ -111,6 +111,9 @@ pub struct Node {
 
 impl Node {
     /// This process, with a boot id of its own.
+    ///
+    /// # Panics
+    /// When a window or frame is not of a size that HTTP/2 has.
     #[must_use]
     pub fn new(
         identity: Arc<Identity>,
@@ -119,6 +122,17 @@ impl Node {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
+        let windows = [limits.call_window_bytes, limits.connection_window_bytes];
+        assert!(
+            windows
+                .iter()
+                .all(|bytes| (65_535..1 << 31).contains(bytes)),
+            "{limits:?}"
+        );
+        assert!(
+            (16_384..1 << 24).contains(&limits.frame_bytes),
+            "{limits:?}"
+        );
         let mut boot = [0; 16];
         entropy.fill(&mut boot);
         Self {

@@ -118,7 +118,7 @@ async fn bytes_for(server: &Server, config: rustls::ClientConfig) -> std::io::Re
 }
 
 /// TLS settings of a client that trusts the region, and shows this certificate or none.
-fn settings(trusts: &Region, shows: Option<(&Region, &dyn Clock)>) -> rustls::ClientConfig {
+pub fn settings(trusts: &Region, shows: Option<(&Region, &dyn Clock)>) -> rustls::ClientConfig {
     let mut roots = rustls::RootCertStore::empty();
     roots.add(trusts.ca.certificate().der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());

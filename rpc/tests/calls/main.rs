@@ -6,4 +6,5 @@ mod calls;
 mod handshake;
 mod join;
 mod links;
+mod protocol;
 mod support;
