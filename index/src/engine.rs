@@ -7,6 +7,7 @@
 mod evaluate;
 pub mod limits;
 pub mod memory;
+pub mod raft;
 pub mod rocks;
 mod scan;
 mod state;

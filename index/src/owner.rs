@@ -51,7 +51,8 @@ pub struct PartitionOwner {
     epoch: u64,
     clock: Arc<dyn Clock>,
     latches: Latches,
-    remembered: Arc<Remembered>,
+    /// `None` where others may change what it would hold.
+    remembered: Option<Arc<Remembered>>,
     /// Highest hybrid logical time taken from the clock so far.
     last_time: AtomicU64,
     queue: Mutex<Option<mpsc::Sender<Waiting>>>,
@@ -71,10 +72,10 @@ impl PartitionOwner {
         clock: Arc<dyn Clock>,
     ) -> std::io::Result<Arc<Self>> {
         let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
-        let remembered = Arc::new(Remembered::default());
+        let remembered = (!store.has_other_writers()).then(Arc::<Remembered>::default);
         let committer = Committer {
             store: Arc::clone(&store),
-            remembered: Arc::clone(&remembered),
+            remembered: remembered.clone(),
             partition,
             clock: Arc::clone(&clock),
         };
@@ -167,12 +168,15 @@ impl PartitionOwner {
     /// # Errors
     /// [`StoreError`].
     pub async fn get(&self, key: &[u8]) -> Result<Option<Versioned>, StoreError> {
-        let reading = match self.remembered.find(key) {
+        let Some(remembered) = &self.remembered else {
+            return self.store.get(self.partition, key).await;
+        };
+        let reading = match remembered.find(key) {
             Ok(found) => return Ok(Some(found)),
             Err(reading) => reading,
         };
         let found = self.store.get(self.partition, key).await?;
-        self.remembered.keep(reading, key, found.as_ref());
+        remembered.keep(reading, key, found.as_ref());
         Ok(found)
     }
 
@@ -252,7 +256,7 @@ impl PartitionOwner {
 /// The owner's thread.
 struct Committer {
     store: Arc<dyn IndexStore>,
-    remembered: Arc<Remembered>,
+    remembered: Option<Arc<Remembered>>,
     partition: PartitionId,
     clock: Arc<dyn Clock>,
 }
@@ -277,7 +281,8 @@ impl Committer {
             .into_iter()
             .map(|waiting| (waiting.batch, waiting.answer))
             .unzip();
-        let changing = self.remembered.change(batches.iter());
+        let remembered = self.remembered.as_ref();
+        let changing = remembered.and_then(|remembered| remembered.change(batches.iter()));
         let results = self.commit_batches(batches).await;
         drop(changing);
         let took = self.clock.monotonic().saturating_sub(began);

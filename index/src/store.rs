@@ -8,7 +8,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
-use types::{OpId, PartitionId};
+use types::{NodeId, OpId, PartitionId};
 
 /// Sequence of a commit in its partition: 1, 2, 3 ... without a gap.
 pub type Seq = u64;
@@ -153,6 +153,14 @@ pub enum StoreError {
     /// The partition is served elsewhere; ask the partition map again.
     #[error("partition {0} is not served here")]
     Moved(PartitionId),
+    /// Nothing was changed: another node leads the partition, or none does at the moment.
+    #[error("this node does not lead partition {partition}")]
+    NotLeader {
+        /// The partition.
+        partition: PartitionId,
+        /// Who leads, as far as is known.
+        leader: Option<NodeId>,
+    },
     /// Too busy; try again after this time.
     #[error("the index is busy, try again in {0:?}")]
     Throttled(Duration),
@@ -230,6 +238,12 @@ pub trait IndexStore: Send + Sync + std::fmt::Debug {
     /// commit is refused by itself.
     fn failure(&self) -> Option<String> {
         None
+    }
+
+    /// Whether others than the owner on this node may change a partition while the owner is in office, as after
+    /// another node has come to lead it. An owner then remembers nothing: each read goes to the engine.
+    fn has_other_writers(&self) -> bool {
+        false
     }
 
     /// Sequence of the last commit; 0 before the first.

@@ -3,10 +3,18 @@
 
 #[path = "engine_suite/bounds.rs"]
 mod bounds;
+#[allow(dead_code, reason = "the tests of Raft do more to its nodes")]
+#[path = "raft/cluster.rs"]
+mod cluster;
 #[path = "engine_suite/harness.rs"]
 mod harness;
 #[path = "engine_suite/model.rs"]
 mod model;
+#[allow(dead_code, reason = "the tests of Raft do more to its network")]
+#[path = "raft/net.rs"]
+mod net;
+#[path = "engine_suite/replicated.rs"]
+mod replicated;
 #[path = "engine_suite/speed.rs"]
 mod speed;
 #[path = "engine_suite/steps.rs"]
@@ -39,5 +47,13 @@ proptest! {
     #[test]
     fn rocks_does_what_the_model_does(steps in steps::steps(40)) {
         run(Subject::rocks(), &steps);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 6, ..ProptestConfig::default() })]
+    #[test]
+    fn three_raft_nodes_do_what_the_model_does(steps in steps::steps(40)) {
+        run(Subject::raft(), &steps);
     }
 }

@@ -25,6 +25,7 @@ impl From<StoreError> for ApiError {
             StoreError::Throttled(after) => Self::slow_down(after),
             StoreError::Fenced { .. }
             | StoreError::Moved(_)
+            | StoreError::NotLeader { .. }
             | StoreError::Unavailable(_)
             | StoreError::Indeterminate(_) => Self::unavailable(error),
             StoreError::Full => Self::full(error),

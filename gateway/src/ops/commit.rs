@@ -104,7 +104,9 @@ where
                 unknown = true;
                 true
             }
-            StoreError::Throttled(_) | StoreError::Unavailable(_) => unknown,
+            StoreError::Throttled(_)
+            | StoreError::Unavailable(_)
+            | StoreError::NotLeader { .. } => unknown,
             _ => false,
         };
         let waited = context.clock.monotonic().saturating_sub(started);

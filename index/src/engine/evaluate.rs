@@ -43,6 +43,20 @@ pub fn evaluate(
     for batch in batches {
         limits::check_batch(batch)?;
     }
+    evaluate_admitted(base, partition, state, batches)
+}
+
+/// The same for batches that were found to be inside the limits when they were taken. A replica must not
+/// judge that again: its binary may have other limits than the one that took them.
+///
+/// # Errors
+/// [`StoreError::Fenced`] and [`StoreError::Corrupt`] for the run as a whole, and what `base` fails with.
+pub fn evaluate_admitted(
+    base: &dyn Base,
+    partition: PartitionId,
+    state: &PartitionState,
+    batches: &[Batch],
+) -> Result<Evaluated, StoreError> {
     let mut run = Run {
         base,
         partition,

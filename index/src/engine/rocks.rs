@@ -18,7 +18,9 @@ mod cursor;
 mod family;
 mod log;
 mod options;
-mod space;
+pub(super) mod records;
+pub(super) mod replica;
+pub(super) mod space;
 
 pub use options::RocksOptions;
 
@@ -106,6 +108,17 @@ impl OpenEngineError {
     }
 }
 
+/// Checks the log of the database in `dir` and cuts its unfinished end, see [`log`].
+fn check_log(dir: &Path) -> Result<(), OpenEngineError> {
+    log::check(dir).map_err(|error| match error {
+        CheckLogError::Io(source) => OpenEngineError::folder(dir, source),
+        CheckLogError::Damaged { .. } => OpenEngineError::Damaged {
+            dir: dir.to_owned(),
+            reason: error.to_string(),
+        },
+    })
+}
+
 /// Partitions in a RocksDB database.
 #[derive(Debug)]
 pub struct RocksEngine {
@@ -121,6 +134,8 @@ struct Database {
     /// Why no more commits are taken.
     ended: OnceLock<String>,
     partitions: Mutex<BTreeMap<PartitionId, Arc<Mutex<PartitionState>>>>,
+    /// Families that must be written to files together: without a log they have no other common moment.
+    flushed_together: &'static [&'static str],
 }
 
 impl RocksEngine {
@@ -132,23 +147,11 @@ impl RocksEngine {
     pub fn open(options: &RocksOptions) -> Result<Self, OpenEngineError> {
         let dir = &options.dir;
         let lock = space::lock_folder(dir)?;
-        log::check(dir).map_err(|error| match error {
-            CheckLogError::Io(source) => OpenEngineError::folder(dir, source),
-            CheckLogError::Damaged { .. } => OpenEngineError::Damaged {
-                dir: dir.clone(),
-                reason: error.to_string(),
-            },
-        })?;
+        check_log(dir)?;
         let db = DB::open_cf_descriptors(&options.database(), dir, options.families())
             .map_err(|error| OpenEngineError::database(dir, error))?;
         Ok(Self {
-            database: Arc::new(Database {
-                db,
-                space: Space::new(options),
-                _lock: lock,
-                ended: OnceLock::new(),
-                partitions: Mutex::default(),
-            }),
+            database: Arc::new(Database::new(db, options, lock, &[])),
         })
     }
 
@@ -174,6 +177,22 @@ impl RocksEngine {
 }
 
 impl Database {
+    fn new(
+        db: DB,
+        options: &RocksOptions,
+        lock: File,
+        flushed_together: &'static [&'static str],
+    ) -> Self {
+        Self {
+            db,
+            space: Space::new(options),
+            _lock: lock,
+            ended: OnceLock::new(),
+            partitions: Mutex::default(),
+            flushed_together,
+        }
+    }
+
     fn end(&self, reason: String) {
         // The first reason is the one that counts.
         let _ = self.ended.set(reason);
@@ -311,7 +330,14 @@ impl Database {
         }
         let mut options = rocksdb::FlushOptions::default();
         options.set_wait(false);
-        if let Err(error) = self.db.flush_cf_opt(family.of(&self.db), &options) {
+        let together = self.flushed_together.iter();
+        let mut families: Vec<_> = together
+            .filter_map(|name| self.db.cf_handle(name))
+            .collect();
+        if families.is_empty() {
+            families.push(family.of(&self.db));
+        }
+        if let Err(error) = self.db.flush_cfs_opt(&families, &options) {
             // Nothing is lost: lists stay slow until the memory is full.
             tracing::warn!(%error, "deletions in the index's memory were not written to a file");
         }

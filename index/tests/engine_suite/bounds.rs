@@ -11,8 +11,8 @@ use index::store::{
 use types::limits::{BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, OUTCOME_TTL, VALUE_BYTES_MAX};
 use types::{BucketId, OpId};
 
-fn both() -> [Subject; 2] {
-    [Subject::memory(), Subject::rocks()]
+fn every() -> [Subject; 3] {
+    [Subject::memory(), Subject::rocks(), Subject::raft()]
 }
 
 fn object(name: &str) -> Bytes {
@@ -86,7 +86,7 @@ fn what_exceeds_a_bound_is_refused_whole_and_what_meets_it_is_taken() {
         (many(BATCH_OPERATIONS_MAX), many(BATCH_OPERATIONS_MAX + 1)),
     ];
     runtime().block_on(async {
-        for subject in both() {
+        for subject in every() {
             for (number, (fits, exceeds)) in cases.iter().enumerate() {
                 let store = subject.store();
                 let before = store.last_seq(PARTITION).await;
@@ -110,7 +110,7 @@ fn what_exceeds_a_bound_is_refused_whole_and_what_meets_it_is_taken() {
 #[test]
 fn a_page_ends_at_its_bytes_and_the_next_goes_on() {
     runtime().block_on(async {
-        for subject in both() {
+        for subject in every() {
             let store = subject.store();
             let count = 2 * SCAN_BYTES_MAX / VALUE_BYTES_MAX;
             let value = vec![7; VALUE_BYTES_MAX];
@@ -140,7 +140,7 @@ fn a_page_ends_at_its_bytes_and_the_next_goes_on() {
 #[test]
 fn a_scan_that_cannot_be_answered_is_refused() {
     runtime().block_on(async {
-        for subject in both() {
+        for subject in every() {
             let range = || Key::objects_range(BucketId(1), "");
             let grouping = Key::grouping("", "");
             for request in [range().page(0, None), range().page(1, Some(grouping))] {
@@ -157,7 +157,7 @@ fn a_scan_that_cannot_be_answered_is_refused() {
 #[test]
 fn outcomes_and_the_epoch_outlive_a_restart() {
     runtime().block_on(async {
-        for subject in both() {
+        for subject in every() {
             let first = Batch {
                 epoch: 3,
                 ..with_id(BASE_MS, BASE_MS)
@@ -187,7 +187,7 @@ fn outcomes_and_the_epoch_outlive_a_restart() {
 #[test]
 fn an_epoch_is_seen_even_when_its_batch_fails_its_condition() {
     runtime().block_on(async {
-        for subject in both() {
+        for subject in every() {
             let newer = Batch {
                 conditions: vec![Condition::Exists(object("a"))],
                 epoch: 2,
@@ -214,7 +214,7 @@ fn an_epoch_is_seen_even_when_its_batch_fails_its_condition() {
 fn an_id_whose_outcome_was_purged_is_refused_even_if_the_clock_goes_back() {
     let ttl_ms = OUTCOME_TTL.as_millis() as u64;
     runtime().block_on(async {
-        for subject in both() {
+        for subject in every() {
             let store = subject.store();
             let first = with_id(BASE_MS, BASE_MS);
             assert_eq!(

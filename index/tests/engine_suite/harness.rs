@@ -1,6 +1,7 @@
 //! Runs calls on an engine and on the model, and compares the answers.
 
 use crate::model::Model;
+use crate::replicated::Replicated;
 use crate::steps::{BASE_MS, BatchPlan, ConditionPlan, OperationPlan, ScanPlan, Step, pool};
 use index::engine::memory::MemoryEngine;
 use index::engine::rocks::{RocksEngine, RocksOptions};
@@ -29,6 +30,7 @@ pub fn runtime() -> tokio::runtime::Runtime {
 pub enum Subject {
     Memory(Arc<MemoryEngine>),
     Rocks(RocksEngine, TempDir),
+    Raft(Replicated),
 }
 
 impl Subject {
@@ -38,6 +40,10 @@ impl Subject {
 
     pub fn rocks() -> Self {
         Self::open(tempfile::tempdir().expect("a folder for the test"))
+    }
+
+    pub fn raft() -> Self {
+        Self::Raft(outside(Replicated::new))
     }
 
     fn open(dir: TempDir) -> Self {
@@ -51,6 +57,7 @@ impl Subject {
         match self {
             Self::Memory(engine) => engine.as_ref(),
             Self::Rocks(engine, _) => engine,
+            Self::Raft(nodes) => nodes,
         }
     }
 
@@ -63,16 +70,23 @@ impl Subject {
                 drop(engine);
                 Self::open(dir)
             }
+            Self::Raft(nodes) => Self::Raft(outside(|| nodes.reopen())),
         }
     }
 
     /// Goes on with a copy of the files, as a crash would leave them.
     fn crash_image(self) -> Self {
-        match &self {
+        match self {
             Self::Memory(_) => self,
             Self::Rocks(_, dir) => Self::open(copy_of(dir.path())),
+            Self::Raft(nodes) => Self::Raft(outside(|| nodes.crash_image())),
         }
     }
+}
+
+/// Runs what waits for another runtime, which no thread of this one may.
+fn outside<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| scope.spawn(act).join()).expect("no panic")
 }
 
 pub fn options(dir: &Path) -> RocksOptions {

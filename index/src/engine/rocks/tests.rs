@@ -221,13 +221,8 @@ fn a_failed_write_of_the_log_is_indeterminate_and_ends_the_commits() {
     let options = options(dir.path());
     let names = Family::ALL.map(Family::name);
     let db = DB::open_cf_for_read_only(&options.database(), dir.path(), names, false);
-    let database = Database {
-        db: db.expect("it opens"),
-        space: Space::new(&options),
-        _lock: space::lock_folder(dir.path()).expect("nobody has it"),
-        ended: OnceLock::new(),
-        partitions: Mutex::default(),
-    };
+    let lock = space::lock_folder(dir.path()).expect("nobody has it");
+    let database = Database::new(db.expect("it opens"), &options, lock, &[]);
     let engine = RocksEngine {
         database: Arc::new(database),
     };
