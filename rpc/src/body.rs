@@ -45,11 +45,7 @@ pub struct Body(pub(crate) Inner);
 pub(crate) enum Inner {
     #[default]
     Empty,
-    Whole {
-        bytes: Bytes,
-        /// The place of a request in the server's budget, given back with the body.
-        _budget: Option<OwnedSemaphorePermit>,
-    },
+    Whole(Bytes),
     Stream(BoxStream<'static, Result<Bytes, BodyError>>),
     Incoming(Box<Incoming>),
 }
@@ -70,19 +66,12 @@ impl Body {
         Self(Inner::Stream(pieces.boxed()))
     }
 
-    pub(crate) fn whole(bytes: Bytes, budget: Option<OwnedSemaphorePermit>) -> Self {
-        Self(Inner::Whole {
-            bytes,
-            _budget: budget,
-        })
-    }
-
     /// Its length, if that is known.
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         match &self.0 {
             Inner::Empty => Some(0),
-            Inner::Whole { bytes, .. } => Some(bytes.len() as u64),
+            Inner::Whole(bytes) => Some(bytes.len() as u64),
             Inner::Stream(_) => None,
             Inner::Incoming(incoming) => incoming.announced,
         }
@@ -92,8 +81,8 @@ impl Body {
     pub async fn next(&mut self) -> Option<Result<Bytes, BodyError>> {
         let piece = match &mut self.0 {
             Inner::Empty => return None,
-            Inner::Whole { bytes, .. } if bytes.is_empty() => None,
-            Inner::Whole { bytes, .. } => return Some(Ok(std::mem::take(bytes))),
+            Inner::Whole(bytes) if bytes.is_empty() => None,
+            Inner::Whole(bytes) => return Some(Ok(std::mem::take(bytes))),
             Inner::Stream(pieces) => loop {
                 match pieces.next().await {
                     Some(Ok(piece)) if piece.is_empty() => {}
@@ -149,7 +138,7 @@ impl From<Bytes> for Body {
         if bytes.is_empty() {
             return Self::empty();
         }
-        Self::whole(bytes, None)
+        Self(Inner::Whole(bytes))
     }
 }
 
@@ -157,7 +146,7 @@ impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Empty => f.write_str("Empty"),
-            Self::Whole { bytes, .. } => write!(f, "Whole({} bytes)", bytes.len()),
+            Self::Whole(bytes) => write!(f, "Whole({} bytes)", bytes.len()),
             Self::Stream(_) => f.write_str("Stream"),
             Self::Incoming(incoming) => write!(f, "Incoming({:?} bytes)", incoming.announced),
         }

@@ -53,7 +53,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 512,
+            connections: 256,
             handshakes: 256,
             handshake_time: Duration::from_secs(5),
             calls_per_connection: 256,

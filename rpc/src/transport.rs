@@ -63,7 +63,7 @@ pub enum Sent {
 
 /// Sends a body as fast as the peer's windows allow, and ends the stream.
 pub async fn send_body(stream: &mut SendStream<Bytes>, mut body: Body, idle: Duration) -> Sent {
-    let is_whole = matches!(body.0, Inner::Whole { .. });
+    let is_whole = matches!(body.0, Inner::Whole(_));
     while let Some(piece) = body.next().await {
         match piece {
             Ok(piece) => match send_piece(stream, piece, is_whole, idle).await {

@@ -254,7 +254,7 @@ impl Peer {
             ..Default::default()
         };
         let mut short = Bytes::new();
-        if matches!(&body.0, Inner::Whole { bytes, .. } if bytes.len() <= RPC_JOINED_BYTES) {
+        if matches!(&body.0, Inner::Whole(bytes) if bytes.len() <= RPC_JOINED_BYTES) {
             short = match body.next().await {
                 Some(Ok(bytes)) => bytes,
                 _ => Bytes::new(),
@@ -283,7 +283,7 @@ impl Rest {
         match self {
             Self::Nothing => None,
             // If the peer wants no more of it, its answer says why.
-            Self::Body(body) if matches!(body.0, Inner::Whole { .. }) => {
+            Self::Body(body) if matches!(body.0, Inner::Whole(_)) => {
                 send_body(&mut stream, body, idle).await;
                 None
             }

@@ -33,6 +33,15 @@ impl From<Refused> for Ended {
     }
 }
 
+/// What is known of a call before it has ended.
+#[derive(Default)]
+struct Progress {
+    method: Option<&'static str>,
+    /// Its place in the server's budget: kept until the answer has been sent, which may be made of the
+    /// request's bytes.
+    budget: Option<OwnedSemaphorePermit>,
+}
+
 /// Serves one call. `version` is what the hello agreed on.
 pub async fn run(
     peer: Arc<Peer>,
@@ -42,12 +51,12 @@ pub async fn run(
 ) {
     let clock = &peer.shared.node.clock;
     let began = clock.monotonic();
-    let mut method = None;
+    let mut progress = Progress::default();
     // Polled first: a caller that has gone away ends its handler at the next occasion.
     let outcome = tokio::select! {
         biased;
         _ = poll_fn(|context| respond.poll_reset(context)) => Err(Ended::Unheard),
-        outcome = execute(&peer, version, stream, &mut method) => outcome,
+        outcome = execute(&peer, version, stream, &mut progress) => outcome,
     };
     let word = match outcome {
         Ok(Ok(response)) => answer(&peer, respond, response).await,
@@ -74,14 +83,14 @@ pub async fn run(
         Err(Ended::Unheard) => "cancelled",
     };
     let took = clock.monotonic().saturating_sub(began);
-    counters::call(Side::Server, method.unwrap_or("none"), word, took);
+    counters::call(Side::Server, progress.method.unwrap_or("none"), word, took);
 }
 
 async fn execute(
     peer: &Arc<Peer>,
     version: Option<u32>,
     mut stream: RecvStream,
-    name: &mut Option<&'static str>,
+    progress: &mut Progress,
 ) -> Result<Result<Response, Failure>, Ended> {
     let limits = &peer.shared.node.limits;
     let version = version
@@ -96,7 +105,9 @@ async fn execute(
     let header = CallHeader::decode(header)
         .map_err(|error| Refused::new(Refusal::Malformed, format!("the header: {error}")))?;
     let method = check(peer, version, &header)?;
-    *name = Some(method.name);
+    progress.method = Some(method.name);
+    let length = expected_bytes(method.intake, &header)?;
+    progress.budget = Some(lease(peer, length + header.message.len())?);
     let incoming = Incoming::new(rest, stream, header.body_bytes, limits.stream_idle);
     let remaining = Duration::from_millis(header.remaining_ms);
 
@@ -111,7 +122,7 @@ async fn execute(
     // Until the handler is called nothing has been executed, whatever goes wrong.
     let mut is_called = false;
     let handled = tokio::time::timeout(remaining, async {
-        let body = take_in(peer, method.intake, &header, incoming).await?;
+        let body = take_in(method.intake, incoming).await?;
         is_called = true;
         let request = Request {
             message: header.message,
@@ -162,31 +173,35 @@ fn check<'a>(peer: &'a Peer, version: u32, header: &CallHeader) -> Result<&'a Me
     })
 }
 
-/// Makes the body ready for the handler, within the server's budget.
-async fn take_in(
-    peer: &Peer,
-    intake: Intake,
-    header: &CallHeader,
-    incoming: Incoming,
-) -> Result<Body, Refused> {
+/// Bytes of the body that must be here before the handler is called.
+fn expected_bytes(intake: Intake, header: &CallHeader) -> Result<usize, Refused> {
     let Intake::Unary { max_bytes } = intake else {
-        return Ok(incoming.into_body());
+        return Ok(0);
     };
     let length = header.body_bytes.ok_or_else(|| {
         let text = "this method takes no stream: say how long the body is";
         Refused::new(Refusal::Malformed, text)
     })?;
-    if length > max_bytes as u64 {
+    let fits = usize::try_from(length)
+        .ok()
+        .filter(|length| *length <= max_bytes);
+    fits.ok_or_else(|| {
         let text = format!("a body of {length} bytes, and the method takes {max_bytes}");
-        return Err(Refused::new(Refusal::TooLarge, text));
-    }
-    let budget = lease(peer, length as usize + header.message.len())?;
+        Refused::new(Refusal::TooLarge, text)
+    })
+}
+
+/// Makes the body ready for the handler.
+async fn take_in(intake: Intake, incoming: Incoming) -> Result<Body, Refused> {
+    let Intake::Unary { max_bytes } = intake else {
+        return Ok(incoming.into_body());
+    };
     let collected = incoming.into_body().collect(max_bytes).await;
     let bytes = collected.map_err(|error| match error {
         BodyError::TooLong { .. } => Refused::new(Refusal::TooLarge, error.to_string()),
         _ => Refused::new(Refusal::Malformed, error.to_string()),
     })?;
-    Ok(Body::whole(bytes, Some(budget)))
+    Ok(bytes.into())
 }
 
 /// Waiting for others' requests to end while one's own bytes fill the connection's window could go in

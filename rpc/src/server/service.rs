@@ -94,7 +94,7 @@ impl Service {
     }
 
     /// Adds a method whose request has a body of at most `max_bytes`, which is there when the handler
-    /// is called. While it is held it counts against the server's budget.
+    /// is called. Until the answer has been sent it counts against the server's budget.
     ///
     /// # Panics
     /// When there is a method of this name.

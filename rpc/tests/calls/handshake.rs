@@ -19,9 +19,9 @@ use types::entropy::OsEntropy;
 use types::ids::{InstallationId, NodeId, RegionId};
 
 /// The log and the metrics of this thread, as text.
-struct Watch {
+pub struct Watch {
     log: Log,
-    metrics: PrometheusHandle,
+    pub metrics: PrometheusHandle,
     _guards: (
         tracing::subscriber::DefaultGuard,
         metrics::LocalRecorderGuard<'static>,
@@ -42,7 +42,7 @@ impl Write for Log {
 }
 
 impl Watch {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()

@@ -384,6 +384,6 @@ fn the_bound_of_a_servers_memory_is_what_the_documents_say() {
     );
     assert_eq!(
         limits.server_bytes(),
-        512 * limits.connection_bytes() + (128 << 20)
+        256 * limits.connection_bytes() + (128 << 20)
     );
 }

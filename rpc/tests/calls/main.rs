@@ -6,5 +6,6 @@ mod calls;
 mod handshake;
 mod join;
 mod links;
+mod metrics;
 mod protocol;
 mod support;
