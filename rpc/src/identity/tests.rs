@@ -164,6 +164,31 @@ fn secrets_are_not_printed() {
     assert!(!format!("{ca:?}").contains("PRIVATE"));
 }
 
+#[test]
+fn an_open_connection_is_not_trusted_beyond_its_certificate() {
+    let now_ms = SystemClock::new().now_ms();
+    let clock = std::sync::Arc::new(ManualClock::at(now_ms));
+    let ca = authority(&*clock);
+    let key = NodeKey::generate().unwrap();
+    let certificate = issue(&ca, &key, &[]).unwrap();
+    let chain = [certificate.der().clone()];
+    let bundle = TrustBundle::new(vec![ca.certificate().clone()]).unwrap();
+    let credentials = Credentials::new(key, certificate, bundle).unwrap();
+    let identity = Identity::new(credentials, clock.clone()).unwrap();
+    let minute_ms = 60_000;
+    for (at_ms, is_trusted) in [
+        (now_ms, true),
+        (identity.not_after_ms() + 4 * minute_ms, true),
+        (identity.not_after_ms() + 6 * minute_ms, false),
+        (now_ms - 59 * minute_ms, true),
+        (now_ms - 61 * minute_ms, false),
+    ] {
+        clock.set_wall_ms(at_ms);
+        assert_eq!(identity.still_trusts(&chain).is_ok(), is_trusted, "{at_ms}");
+    }
+    assert!(identity.still_trusts(&[]).is_err());
+}
+
 proptest! {
     #[test]
     fn identities_survive_their_text(installation: u128, region: u16, node: u32) {

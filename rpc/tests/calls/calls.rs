@@ -340,3 +340,17 @@ async fn a_stream_that_breaks_never_looks_whole() {
     let error = peer.open(call).await.unwrap_err();
     assert!(!error.is_certainly_not_executed(), "{error}");
 }
+
+#[tokio::test]
+async fn a_handler_that_panics_leaves_its_call_unknown_and_others_alone() {
+    let service = echo().unary("panic", 0, |_, _| async { panic!("planted") });
+    let Pair {
+        peer,
+        server,
+        network: _network,
+    } = pair(service).await;
+    let error = peer.call(Call::new("panic", "", LONG)).await.unwrap_err();
+    assert!(matches!(error, CallError::Unknown { .. }), "{error}");
+    peer.call(Call::new("echo", "", LONG)).await.unwrap();
+    assert_eq!(server.callers().len(), 1);
+}

@@ -443,3 +443,29 @@ async fn a_peer_whose_authority_was_dropped_is_cut_off() {
     watch.refused("other-authority", &["node/2"]).await;
     assert!(watch.log().contains("ends a connection"));
 }
+
+#[tokio::test]
+async fn a_server_whose_authority_was_dropped_is_not_called_any_more() {
+    let (old, new) = (Region::new(), Region::new());
+    let both = old.bundle().with(new.ca.certificate().clone());
+    let limits = Limits {
+        drain: SECOND / 4,
+        ..Limits::default()
+    };
+    let server = serve(
+        &node_of(old.credentials(1, both.clone()), limits.clone()),
+        echo(),
+    )
+    .await;
+    let caller = node_of(new.credentials(2, both), limits);
+    let network = network(&caller, &[(1, server.address())]);
+    let peer = network.peer(NodeId(1)).unwrap();
+    peer.call(Call::new("echo", "", LONG)).await.unwrap();
+    caller
+        .identity
+        .reload(new.credentials(2, new.bundle()))
+        .unwrap();
+    until("the connection ends", || server.callers().is_empty()).await;
+    let error = peer.call(Call::new("echo", "", LONG)).await.unwrap_err();
+    assert!(matches!(error, CallError::NotSent { .. }), "{error}");
+}
