@@ -132,7 +132,7 @@ impl Group {
             return Err(self.not_leader(server.current_leader));
         }
         let age = self.quorum_age(server.vote);
-        if age > self.timing.election_min {
+        if age > self.timing.election_max {
             return Err(StoreError::Unavailable(format!(
                 "no quorum of partition {} has answered for {age:?}",
                 self.partition

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 use types::{NodeId, PartitionId};
 
-/// Times of a group. A leader that is killed is missed after `2 * election_max` at the most, and replaced
-/// within a few round trips; with the defaults that is 1.2 to 1.8 seconds.
+/// Times of a group. A leader that is killed is missed after `2 * election_max` at the most. If the first to
+/// notice lacks entries that another has, openraft has it wait for as long again before it asks once more.
 #[derive(Debug, Clone)]
 pub struct Timing {
     /// How often a leader speaks. openraft looks at its clock every one and a half times that.
     pub heartbeat: Duration,
     /// A follower that hears nothing waits for `election_max` and then for a random time from here ...
     pub election_min: Duration,
-    /// ... to here before it stands for election. A leader that no quorum has answered for `election_min`
-    /// serves nobody.
+    /// ... to here before it stands for election. A leader that no quorum has answered for as long serves
+    /// nobody.
     pub election_max: Duration,
     /// Time after which a write whose fate is not known is answered.
     pub commit_deadline: Duration,
@@ -31,9 +31,9 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            heartbeat: Duration::from_millis(150),
-            election_min: Duration::from_millis(500),
-            election_max: Duration::from_millis(800),
+            heartbeat: Duration::from_millis(100),
+            election_min: Duration::from_millis(250),
+            election_max: Duration::from_millis(400),
             commit_deadline: Duration::from_secs(5),
             read_deadline: Duration::from_secs(2),
             stall_max: Duration::from_secs(3),
