@@ -13,7 +13,9 @@
 //! - a download takes buffers for what it reads ahead if there are any. While others wait it has those
 //!   of one stripe at a time, as an upload has; and when its client does not read it gives the buffers
 //!   back, and reads again what it had read ahead when its client goes on;
-//! - a body that is collected whole before it is looked at, XML, takes them as it comes.
+//! - a body that is collected whole before it is looked at, XML, takes them as it comes;
+//! - an answer that is made whole before it is sent, XML too, is an entry of a download: first what making it may
+//!   take, then what it is long, until the last of it is sent.
 //!
 //! When entries run out as well, bodies that hardly come, and connections and streams of HTTP/2 that are
 //! not read, are ended, if others wait to be let in.
@@ -22,11 +24,13 @@
 //! waiting for anything else; so a copy, which needs both, takes both at once. Bodies that are collected
 //! do wait while they hold some: see [`CollectedLease`] for why they come to an end.
 
+mod answer;
 mod collected;
 mod download;
 mod pace;
 mod upload;
 
+pub use answer::AnswerLease;
 pub use collected::CollectedLease;
 pub use download::DownloadLease;
 pub(crate) use download::{Idle, Looks};

@@ -4,6 +4,7 @@
 //! An operation writes such an answer here, and gives s3s an empty one; the front puts the first in the
 //! place of the second.
 
+use crate::admission::AnswerLease;
 use crate::error::ApiError;
 use bytes::Bytes;
 use s3s::S3Response;
@@ -19,14 +20,17 @@ const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
 #[derive(Debug, Clone)]
 pub(crate) struct XmlBody(pub(crate) Bytes);
 
-/// An answer of the type `T` whose body is `content`.
+/// An answer of the type `T` whose body is `content`, in the memory of `lease`.
 ///
 /// # Errors
 /// 500 when it cannot be written, which no value of ours brings about.
-pub(crate) fn answer<T: Default>(content: &impl Serialize) -> Result<S3Response<T>, ApiError> {
+pub(crate) fn answer<T: Default>(
+    content: &impl Serialize,
+    lease: AnswerLease,
+) -> Result<S3Response<T>, ApiError> {
     let mut xml = DECLARATION.to_owned();
     append(&mut xml, |serializer| content.serialize(serializer))?;
-    Ok(Document { xml }.answer())
+    Ok(Document { xml }.answer(lease))
 }
 
 /// What s3s writes of `content` inside an element.
@@ -66,15 +70,16 @@ impl Document {
         Self { xml }
     }
 
-    /// Ends the element `root`, and the document with it: an answer of the type `T`.
-    pub(crate) fn end<T: Default>(mut self, root: &str) -> S3Response<T> {
+    /// Ends the element `root`, and the document with it: an answer of the type `T`, in the memory of `lease`.
+    pub(crate) fn end<T: Default>(mut self, root: &str, lease: AnswerLease) -> S3Response<T> {
         write!(self.xml, "</{root}>").expect(TAKES_ALL);
-        self.answer()
+        self.answer(lease)
     }
 
-    fn answer<T: Default>(self) -> S3Response<T> {
+    fn answer<T: Default>(self, lease: AnswerLease) -> S3Response<T> {
         let mut response = S3Response::new(T::default());
-        response.extensions.insert(XmlBody(self.xml.into()));
+        let body = XmlBody(lease.keep(self.xml));
+        response.extensions.insert(body);
         response
     }
 

@@ -204,6 +204,22 @@ async fn downloads_are_looked_at_now_and_then_however_many_wait() {
 }
 
 #[tokio::test]
+async fn an_answer_holds_what_it_is_long_until_the_last_piece_is_gone() {
+    let budget = budget(BUDGET_BYTES_MIN);
+    let free = budget.free_bytes();
+    let lease = budget.answer(4 * MIB).await.unwrap();
+    assert_eq!(free - budget.free_bytes(), 4 * MIB);
+    let answer = lease.keep("x".repeat(100_000));
+    let held = 100_000_u64.next_multiple_of(UNIT_BYTES);
+    assert_eq!(free - budget.free_bytes(), held);
+    let last = answer.slice(99_000..);
+    drop(answer);
+    assert_eq!(free - budget.free_bytes(), held);
+    drop(last);
+    assert_eq!(budget.free_bytes(), free);
+}
+
+#[tokio::test]
 async fn a_body_that_is_collected_takes_what_has_come_of_it() {
     let budget = budget(BUDGET_BYTES_MIN);
     let free = budget.free_bytes();

@@ -11,7 +11,7 @@ use super::route::Query;
 use super::{MAX_XML_BODY_LEN, hoisted, xml_body};
 use crate::admission::{CollectedLease, Exhausted, MemoryBudget, Pace};
 use crate::body::PayloadError;
-use crate::error::ApiError;
+use crate::error::{ApiError, malformed_xml};
 use crate::headers::KEPT;
 use crate::xml::NAMESPACE;
 use bytes::Bytes;
@@ -154,7 +154,11 @@ impl Relay {
         }
         let held = xml.len() + written;
         lease.make_room(held as u64).await.map_err(exhausted)?;
-        Ok((xml_body::readable(xml.into()), lease))
+        let xml = xml_body::readable(xml.into());
+        if !xml_body::is_plausible(&xml) {
+            return Err(malformed_xml().into());
+        }
+        Ok((xml, lease))
     }
 }
 

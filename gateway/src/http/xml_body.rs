@@ -5,6 +5,38 @@
 
 use bytes::Bytes;
 
+/// The most elements that a body may have: 10,000 parts with all that can be said of each.
+const ELEMENTS_MAX: usize = 150_000;
+/// The most of those of which S3 takes a list: parts of an upload. They take far more memory than their text.
+const LISTED_MAX: usize = 10_000;
+const LISTED: [&[u8]; 3] = [b"Object", b"Part", b"Tag"];
+/// The longest text between two tags: a key in references.
+const TEXT_BYTES_MAX: usize = 8 * 1024;
+
+/// Whether `xml`, which [`readable`] has written, can be what S3 takes, by its size alone. To read what is not would
+/// take many times its memory, or seconds.
+pub(super) fn is_plausible(xml: &[u8]) -> bool {
+    let (mut elements, mut listed) = (0, 0);
+    let mut rest = xml;
+    while let Some(at) = memchr::memchr(b'<', rest) {
+        rest = &rest[at + 1..];
+        let end = memchr::memchr2(b'<', b'>', rest).unwrap_or(rest.len());
+        let name = rest[..end]
+            .split(|byte| byte.is_ascii_whitespace() || *byte == b'/')
+            .next()
+            .unwrap_or_default();
+        let local = name.rsplit(|byte| *byte == b':').next().unwrap_or_default();
+        elements += 1;
+        listed += usize::from(LISTED.contains(&local));
+        let text = memchr::memchr(b'<', &rest[end..]).unwrap_or(rest.len() - end);
+        if elements > 2 * ELEMENTS_MAX || listed > LISTED_MAX || end.max(text) > TEXT_BYTES_MAX {
+            return false;
+        }
+    }
+    // What has no markup is refused as soon as it is read.
+    true
+}
+
 /// The longest reference: `&#x10FFFF;` with some leading zeros.
 const REFERENCE_BYTES_MAX: usize = 16;
 
@@ -170,6 +202,35 @@ mod tests {
         }
         let sections = "<![CDATA[<&>]]>".repeat(100);
         assert!(read(&sections).len() <= written_bytes_max(sections.as_bytes()));
+    }
+
+    #[test]
+    fn what_no_operation_takes_is_told_by_its_size() {
+        let parts = |count| format!("<C>{}</C>", "<Part/>".repeat(count));
+        let text = |bytes| format!("<Key>{}</Key>", "a".repeat(bytes));
+        let many = |tag: &str| format!("<C>{}</C>", tag.repeat(300_000));
+        let table = [
+            (parts(10_000), true),
+            (parts(10_001), false),
+            (parts(10_001).replace("Part", "s3:Part "), false),
+            (parts(10_001).replace("Part", "PartNumber"), true),
+            (text(6 * 1024), true),
+            (text(TEXT_BYTES_MAX + 1), false),
+            (format!("<!--{}-->", "a".repeat(TEXT_BYTES_MAX)), false),
+            (many("<a>"), false),
+            ("a".repeat(1 << 20), true),
+            ("<".to_owned(), true),
+            (String::new(), true),
+        ];
+        for (xml, plausible) in table {
+            let shown = &xml[..xml.len().min(40)];
+            assert_eq!(is_plausible(xml.as_bytes()), plausible, "{shown}");
+        }
+        let whole = "<Part><PartNumber>1</PartNumber><ETag>&quot;e&quot;</ETag><ChecksumCRC32>c</ChecksumCRC32>\
+            <ChecksumCRC32C>c</ChecksumCRC32C><ChecksumCRC64NVME>c</ChecksumCRC64NVME><ChecksumSHA1>c</ChecksumSHA1>\
+            <ChecksumSHA256>c</ChecksumSHA256></Part>";
+        let complete = format!("<Complete>{}</Complete>", whole.repeat(10_000));
+        assert!(is_plausible(complete.as_bytes()));
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub async fn run(
     if objects.is_empty() || objects.len() > DELETE_OBJECTS_MAX {
         return Err(error::malformed_xml());
     }
+    // Before anything is deleted: what was done must be told.
+    let lease = context
+        .budget
+        .answer(objects.iter().map(told_bytes).sum())
+        .await?;
     let (context, bucket) = (&context, &owned.bucket);
     let outcomes: Vec<Result<DeletedObject, Error>> = stream::iter(objects)
         .map(|object| delete_one(context, bucket, object))
@@ -48,11 +53,19 @@ pub async fn run(
         }
     }
     let quiet = quiet.unwrap_or(false);
-    xml::answer(&DeleteObjectsOutput {
+    let told = DeleteObjectsOutput {
         deleted: (!quiet).then_some(deleted),
         errors: Some(errors),
         request_charged: None,
-    })
+    };
+    xml::answer(&told, lease)
+}
+
+/// What is told of an object may take so many bytes while it is written, twice and in references.
+fn told_bytes(object: &ObjectIdentifier) -> u64 {
+    const REFERENCE_BYTES: u64 = 6;
+    let text = object.key.len() + object.version_id.as_ref().map_or(0, String::len);
+    1024 + 2 * REFERENCE_BYTES * text as u64
 }
 
 async fn delete_one(

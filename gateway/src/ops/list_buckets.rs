@@ -13,6 +13,9 @@ use s3s::dto::*;
 use std::sync::Arc;
 use types::limits::LIST_BUCKETS_MAX;
 
+/// What an entry may take while the list is made: names are short.
+const ENTRY_BYTES: u64 = 1024;
+
 /// ListBuckets: the buckets of the signer, by name.
 ///
 /// # Errors
@@ -30,6 +33,7 @@ pub async fn run(
         .is_some_and(|region| region != context.config.region);
     let max = page_limit(input.max_buckets)?;
 
+    let lease = context.budget.answer(max as u64 * ENTRY_BYTES).await?;
     let page = if elsewhere {
         BucketPage::default()
     } else {
@@ -47,12 +51,13 @@ pub async fn run(
         creation_date: Some(timestamp(bucket.created_ms)),
         name: Some(bucket.name),
     });
-    xml::answer(&ListBucketsOutput {
+    let list = ListBucketsOutput {
         buckets: Some(buckets.collect()),
         continuation_token: page.next.as_deref().map(listing::encode_token),
         owner: Some(owner(&signer)),
         prefix: (!prefix.is_empty()).then_some(prefix),
-    })
+    };
+    xml::answer(&list, lease)
 }
 
 /// Buckets of a page: as many as S3 allows an account without asking, unless told otherwise.

@@ -2,7 +2,7 @@
 
 use super::OpResult;
 use super::acl::owner;
-use super::listing::{Encoding, page_limit};
+use super::listing::{self, Encoding, page_limit};
 use crate::context::Context;
 use crate::error::ApiError;
 use index::{ListObjects, ObjectPage};
@@ -32,6 +32,7 @@ pub async fn run(
         start_after: input.marker.as_deref().unwrap_or_default(),
         max_keys: limit,
     };
+    let lease = listing::lease(&context, limit).await?;
     let page = page(&context, list).await?;
     let owner = owner(&owned.signer);
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
@@ -48,7 +49,7 @@ pub async fn run(
         encoding_type: encoding.shown(),
         ..ListObjectsOutput::default()
     };
-    encoding.answer(&head, &page, Some(&owner))
+    encoding.answer(&head, &page, Some(&owner), lease)
 }
 
 /// One page of the index; none of a page without room is asked for.

@@ -3,7 +3,7 @@
 use super::OpResult;
 use super::acl::owner;
 use super::list_objects::page;
-use super::listing::{Encoding, decode_token, encode_token, page_limit};
+use super::listing::{self, Encoding, decode_token, encode_token, page_limit};
 use crate::context::Context;
 use index::ListObjects;
 use s3s::S3Request;
@@ -38,6 +38,7 @@ pub async fn run(
         start_after,
         max_keys: limit,
     };
+    let lease = listing::lease(&context, limit).await?;
     let page = page(&context, list).await?;
     let owner = input
         .fetch_owner
@@ -58,5 +59,5 @@ pub async fn run(
         start_after: encoding.optional(input.start_after.as_deref()),
         ..ListObjectsV2Output::default()
     };
-    encoding.answer(&head, &page, owner.as_ref())
+    encoding.answer(&head, &page, owner.as_ref(), lease)
 }

@@ -3,7 +3,7 @@
 use super::OpResult;
 use super::acl::owner;
 use super::checksum::show_checksum;
-use super::listing::page_limit;
+use super::listing::{self, page_limit};
 use crate::context::Context;
 use crate::digest;
 use crate::error::{self, ApiError};
@@ -29,6 +29,7 @@ pub async fn run(
     let upload = UploadId::parse(&input.upload_id).ok_or_else(error::no_such_upload)?;
     let limit = page_limit(input.max_parts, "max-parts")?;
     let after = marker(input.part_number_marker)?;
+    let lease = listing::lease(&context, limit).await?;
     let page = context
         .index
         .list_parts(&owned.bucket, &input.key, upload, (after, limit))
@@ -36,7 +37,7 @@ pub async fn run(
     let record = page.upload;
     let last = page.parts.last().map_or(after, |part| part.number);
     let owner = owner(&owned.signer);
-    xml::answer(&ListPartsOutput {
+    let list = ListPartsOutput {
         bucket: Some(input.bucket.clone()),
         key: Some(input.key.clone()),
         upload_id: Some(input.upload_id.clone()),
@@ -59,7 +60,8 @@ pub async fn run(
                 .collect(),
         ),
         ..ListPartsOutput::default()
-    })
+    };
+    xml::answer(&list, lease)
 }
 
 fn marker(marker: Option<i32>) -> Result<u16, ApiError> {

@@ -3,7 +3,7 @@
 use super::OpResult;
 use super::acl::owner;
 use super::list_parts::{algorithm, initiator};
-use super::listing::{Encoding, page_limit};
+use super::listing::{self, Encoding, page_limit};
 use crate::context::Context;
 use crate::digest;
 use crate::error::ApiError;
@@ -41,6 +41,7 @@ pub async fn run(
         upload_marker,
         max_uploads: limit,
     };
+    let lease = listing::lease(&context, limit).await?;
     let page = if limit == 0 {
         UploadPage::default()
     } else {
@@ -49,7 +50,7 @@ pub async fn run(
     let owner = owner(&owned.signer);
     let (next_key, next_upload) = page.next.clone().unzip();
     let delimiter = input.delimiter.filter(|delimiter| !delimiter.is_empty());
-    xml::answer(&ListMultipartUploadsOutput {
+    let list = ListMultipartUploadsOutput {
         bucket: Some(input.bucket),
         common_prefixes: Some(encoding.prefixes(&page.common_prefixes)),
         delimiter: encoding.optional(delimiter.as_deref()),
@@ -68,7 +69,8 @@ pub async fn run(
                 .map(|listed| upload(listed, encoding, &owner))
                 .collect(),
         ),
-    })
+    };
+    xml::answer(&list, lease)
 }
 
 /// S3 ignores the upload marker without a key marker.

@@ -1,7 +1,7 @@
 //! ListObjectVersions.
 
 use super::acl::owner;
-use super::listing::{Encoding, page_limit, shown_checksum};
+use super::listing::{self, Encoding, page_limit, shown_checksum};
 use super::{OpResult, version};
 use crate::context::Context;
 use crate::error::ApiError;
@@ -38,6 +38,7 @@ pub async fn run(
         version_marker: version_marker(key_marker, input.version_id_marker.as_deref())?,
         max_keys: limit,
     };
+    let lease = listing::lease(&context, limit).await?;
     let page = context.index.list_versions(list).await?;
     let owner = owner(&owned.signer);
     let (next_key, next_version) = page.next.clone().unzip();
@@ -56,10 +57,11 @@ pub async fn run(
         common_prefixes: Some(encoding.prefixes(&page.common_prefixes)),
         ..ListObjectVersionsOutput::default()
     };
-    xml::answer(&Page {
+    let page = Page {
         head,
         entries: entries(page, encoding, &owner),
-    })
+    };
+    xml::answer(&page, lease)
 }
 
 /// S3 refuses a version marker that has no key.

@@ -1,5 +1,7 @@
 //! What the lists of S3 share: limits, tokens, encoding.
 
+use crate::admission::AnswerLease;
+use crate::context::Context;
 use crate::digest;
 use crate::error::ApiError;
 use crate::headers::shown_class;
@@ -35,6 +37,19 @@ pub(crate) fn page_limit(asked: Option<i32>, name: &str) -> Result<usize, ApiErr
         )
     })?;
     Ok(limit.min(LIST_KEYS_MAX))
+}
+
+/// What the entry of a list may take while it is made: a record with its metadata, and a key that is written in
+/// references, twice.
+const WORK_BYTES: u64 = 12 * 1024;
+
+/// Memory for a list of up to `limit` entries.
+///
+/// # Errors
+/// 503 when there is none.
+pub(crate) async fn lease(context: &Context, limit: usize) -> Result<AnswerLease, ApiError> {
+    let bytes = (limit as u64 + 1) * WORK_BYTES;
+    Ok(context.budget.answer(bytes).await?)
 }
 
 /// An opaque continuation token for what comes after `last`.
@@ -105,7 +120,7 @@ impl Encoding {
     }
 
     /// The answer of the type `T` that begins with `head` and goes on with the Contents and CommonPrefixes of
-    /// `page`; `owner` is who owns the objects, where that is shown.
+    /// `page`, in the memory of `lease`; `owner` is who owns the objects, where that is shown.
     ///
     /// # Errors
     /// 500 when it cannot be written, which no value of ours brings about.
@@ -114,6 +129,7 @@ impl Encoding {
         head: &T,
         page: &ObjectPage,
         owner: Option<&Owner>,
+        lease: AnswerLease,
     ) -> Result<S3Response<T>, ApiError> {
         let owner = owner.map(xml::elements).transpose()?;
         let mut xml = Document::begin(LIST, page.objects.len() * ENTRY_BYTES);
@@ -126,7 +142,7 @@ impl Encoding {
             xml.text(&self.encoded(prefix));
             xml.tags("</Prefix></CommonPrefixes>");
         }
-        Ok(xml.end(LIST))
+        Ok(xml.end(LIST, lease))
     }
 
     /// An entry of Contents.

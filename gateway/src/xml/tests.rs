@@ -1,9 +1,11 @@
 //! Tests: what is written here is what s3s would write, but for control characters.
 
 use super::*;
+use crate::admission::{BUDGET_BYTES_MIN, MemoryBudget};
 use crate::headers::timestamp;
 use proptest::prelude::*;
 use s3s::dto::TimestampFormat;
+use std::time::Duration;
 
 fn written(write: impl FnOnce(&mut Document)) -> String {
     let mut document = Document { xml: String::new() };
@@ -27,11 +29,13 @@ fn control_characters_become_references() {
     );
 }
 
-#[test]
-fn a_document_is_declared_and_in_the_namespace() {
+#[tokio::test]
+async fn a_document_is_declared_and_in_the_namespace() {
+    let budget = MemoryBudget::new(BUDGET_BYTES_MIN, Duration::ZERO);
+    let lease = budget.answer(1).await.unwrap();
     let mut document = Document::begin("Root", 0);
     document.text("a&b");
-    let answer: S3Response<()> = document.end("Root");
+    let answer: S3Response<()> = document.end("Root", lease);
     let XmlBody(body) = answer.extensions.get().unwrap();
     let expected = format!(
         "{DECLARATION}<Root xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">a&amp;b</Root>"

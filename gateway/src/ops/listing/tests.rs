@@ -1,8 +1,10 @@
 use super::*;
+use crate::admission::{BUDGET_BYTES_MIN, MemoryBudget};
 use crate::headers::timestamp;
 use crate::xml::XmlBody;
 use proptest::prelude::*;
 use s3s::dto::{ETag, ListObjectsV2Output, Object, ObjectStorageClass};
+use std::time::Duration;
 
 #[test]
 fn limits_are_clamped_and_negative_ones_refused() {
@@ -64,8 +66,9 @@ fn of_s3s(listed: &ListedObject, encoding: Encoding, owner: Option<Owner>) -> Ob
     }
 }
 
-#[test]
-fn entries_are_written_as_by_s3s() {
+#[tokio::test]
+async fn entries_are_written_as_by_s3s() {
+    let budget = MemoryBudget::new(BUDGET_BYTES_MIN, Duration::ZERO);
     let plain = ListedObject {
         key: "a&b/<c>\"'é.txt".to_owned(),
         size: 4096,
@@ -96,8 +99,10 @@ fn entries_are_written_as_by_s3s() {
             next: None,
         };
         let head = ListObjectsV2Output::default();
-        let ours = encoding.answer(&head, &page, owner.as_ref()).unwrap();
-        let theirs = xml::answer::<()>(&theirs).unwrap();
+        let lease = async || budget.answer(1).await.unwrap();
+        let ours = encoding.answer(&head, &page, owner.as_ref(), lease().await);
+        let ours = ours.unwrap();
+        let theirs = xml::answer::<()>(&theirs, lease().await).unwrap();
         let body = |response: &http::Extensions| response.get::<XmlBody>().unwrap().0.clone();
         assert_eq!(body(&ours.extensions), body(&theirs.extensions));
     }
