@@ -25,6 +25,7 @@ use std::thread;
 use std::time::Duration;
 use tokio::sync::Barrier;
 use types::clock::{Clock, SystemClock};
+use types::entropy::{Entropy, OsEntropy};
 use worker::Worker;
 
 /// How long an answer 503 without Retry-After is taken to ask for, and the longest that is waited.
@@ -114,7 +115,7 @@ impl Settings {
             credentials: options.service.credentials()?,
             signs_payload: options.payload == Payload::Signed,
             bucket: options.bucket.clone(),
-            prefix: options.prefix.clone(),
+            prefix: options.prefix.clone().unwrap_or_else(own_prefix),
             layout: options.layout,
             sizes: options.size.clone(),
             connections: options.connections.into(),
@@ -152,6 +153,18 @@ impl Load {
     /// Makes the bucket unless it is there; whether it was made.
     pub fn make_bucket(&self) -> Result<bool> {
         block_on(bucket::make(&mut self.client(), &self.bucket))?
+    }
+
+    /// Refuses a prefix with objects that others may have put there.
+    fn refuse_used_prefix(&self) -> Result<()> {
+        let prefix = self.keys.prefix();
+        let found = block_on(bucket::first(&mut self.client(), &self.bucket, prefix))??;
+        ensure!(
+            found.is_none(),
+            "there are objects under {prefix} already, which the end of the run would delete: choose another \
+             --prefix, or --keep them all"
+        );
+        Ok(())
     }
 
     /// Deletes what is under the prefix, and the bucket too if it was made for the run.
@@ -309,8 +322,16 @@ pub fn run(options: &RunOptions) -> Result<()> {
     Ok(())
 }
 
+/// A prefix that no other run has.
+fn own_prefix() -> String {
+    format!("bench-{:016x}", OsEntropy.next_u64())
+}
+
 fn prepare_and_measure(load: &Load, options: &RunOptions) -> Result<Report> {
     let made_bucket = load.make_bucket()?;
+    if !made_bucket && !options.keep {
+        load.refuse_used_prefix()?;
+    }
     let mut result = measure(load, options);
     if !options.keep
         && let Err(error) = load.clear(made_bucket)

@@ -84,9 +84,9 @@ pub struct RunOptions {
     /// The bucket; made if it is absent, and then deleted at the end
     #[arg(long, default_value = "cairn-bench", value_name = "NAME")]
     pub bucket: String,
-    /// What all keys begin with; what is under it is deleted at the end
-    #[arg(long, default_value = "bench", value_name = "TEXT")]
-    pub prefix: String,
+    /// What all keys begin with; nothing may be under it yet, unless it is kept [default: one of this run's own]
+    #[arg(long, value_name = "TEXT")]
+    pub prefix: Option<String>,
     /// Keep the objects and the bucket
     #[arg(long)]
     pub keep: bool,
@@ -150,9 +150,11 @@ impl RunOptions {
             self.bucket
         );
         ensure!(
-            is_name(&self.prefix, b"-._~/"),
-            "--prefix `{}`: only letters, digits and -._~/ can be used, and at least one of them",
             self.prefix
+                .as_deref()
+                .is_none_or(|prefix| is_name(prefix, b"-._~/")),
+            "--prefix `{}`: only letters, digits and -._~/ can be used, and at least one of them",
+            self.prefix.as_deref().unwrap_or_default()
         );
         ensure!(
             self.threads <= self.connections,

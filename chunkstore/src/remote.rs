@@ -23,6 +23,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
 
+/// The most shards that one answer lists.
+const LIST_MAX: u32 = 4096;
+
 /// What the service is asked to do; the names are part of the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ShardMethod {

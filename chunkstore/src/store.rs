@@ -29,7 +29,6 @@ use types::{ChunkId, Clock, DiskId, InstallationId, PgId, RegionId};
 pub const VOLUME_BYTES_DEFAULT: u64 = 1 << 30;
 /// Bytes of a volume that can be configured: larger ones hold space back too long when compacted.
 pub const VOLUME_BYTES_MAX: u64 = 4 << 30;
-/// Folder of the catalogue in the directory of a disk.
 /// Folder of the catalogue in a disk's directory; made when the disk is first opened.
 pub const CATALOG_FOLDER: &str = "catalogue";
 /// Records that wait for one disk's writer.
@@ -339,9 +338,10 @@ impl DiskStore {
     }
 
     fn closed(&self) -> PutShardError {
-        PutShardError::ReadOnly {
+        // Not ReadOnly, which says something of the device and stays.
+        PutShardError::Unreachable {
             disk: self.shared.id,
-            reason: "the disk is closed".to_owned(),
+            reason: "it is closed".to_owned(),
         }
     }
 }

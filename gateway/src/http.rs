@@ -14,6 +14,7 @@ mod date;
 mod details;
 mod hoisted;
 mod io;
+mod parked;
 mod payload;
 mod refusal;
 mod relay;

@@ -128,10 +128,9 @@ pub fn group_count(disks: usize, profile: ErasureProfile) -> usize {
 
 /// Whether a stripe with the shards in `durable` on stable storage may be acknowledged.
 ///
-/// The loss of any one failure domain after the acknowledgement must leave `k` shards, as long as the positions
-/// that take writes can give that: a disk that is down in one of three zones does not lower the promise. When a
-/// whole domain is marked down they cannot; then `k + 1` durable shards suffice, since one domain is already
-/// lost. A profile without parity promises only its disks. `domains` holds the failure-domain label of each
+/// The loss of any one failure domain after the acknowledgement must leave `k` shards: a disk that is down in one of
+/// three zones does not lower the promise. Only while a whole domain is marked down do `k + 1` durable shards
+/// suffice, since one domain is already lost. A profile without parity promises only its disks. `domains` holds the failure-domain label of each
 /// position, `down` the positions that the cluster map marks as taking no writes.
 #[must_use]
 pub fn may_acknowledge(
@@ -148,10 +147,19 @@ pub fn may_acknowledge(
     if profile.parity() == 0 {
         return durable.len() == profile.data();
     }
-    let writable = ShardSet::first(profile.shards()).minus(down);
     durable.len() > profile.data()
-        && (survives_any_domain(profile, domains, durable)
-            || (!down.is_empty() && !survives_any_domain(profile, domains, writable)))
+        && (survives_any_domain(profile, domains, durable) || has_lost_a_domain(domains, down))
+}
+
+/// Whether every position of some domain is in `down`.
+fn has_lost_a_domain(domains: &[u128], down: ShardSet) -> bool {
+    down.iter().any(|lost| {
+        let mut same = domains
+            .iter()
+            .enumerate()
+            .filter(|(_, label)| **label == domains[lost]);
+        same.all(|(position, _)| down.contains(position))
+    })
 }
 
 /// Whether the loss of any one domain leaves `k` of the shards in `durable`.

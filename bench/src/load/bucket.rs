@@ -27,6 +27,28 @@ pub async fn make(client: &mut Client, bucket: &str) -> Result<bool> {
     Ok(true)
 }
 
+/// The first key under `prefix`, as it stands in the list.
+pub async fn first(client: &mut Client, bucket: &str, prefix: &str) -> Result<Option<String>> {
+    let page = page(client, bucket, prefix).await?;
+    Ok(keys(&page).next().map(str::to_owned))
+}
+
+/// A page of the list of what is under `prefix`.
+async fn page(client: &mut Client, bucket: &str, prefix: &str) -> Result<String> {
+    let path = format!("/{bucket}");
+    let query = format!("list-type=2&prefix={}", percent_encode(prefix));
+    let mut list = Call::new(Method::GET, &path);
+    list.query = &query;
+    let page = client.fetch(list).await;
+    let (_, page) = page.map_err(|fault| explain(fault, "cannot list"))?;
+    Ok(String::from_utf8_lossy(&page).into_owned())
+}
+
+fn keys(page: &str) -> impl Iterator<Item = &str> {
+    let rests = page.split("<Key>").skip(1);
+    rests.filter_map(|rest| rest.split("</Key>").next())
+}
+
 /// Deletes every object under `prefix`, and the bucket if it is to go too.
 pub async fn clear(
     client: &mut Client,
@@ -35,19 +57,10 @@ pub async fn clear(
     with_bucket: bool,
 ) -> Result<()> {
     let path = format!("/{bucket}");
-    let query = format!("list-type=2&prefix={}", percent_encode(prefix));
     loop {
-        let mut list = Call::new(Method::GET, &path);
-        list.query = &query;
-        let page = client.fetch(list).await;
-        let (_, page) = page.map_err(|fault| explain(fault, "cannot list"))?;
-        let page = String::from_utf8_lossy(&page);
+        let page = page(client, bucket, prefix).await?;
         // Our own keys need no escapes.
-        let keys: Vec<&str> = page
-            .split("<Key>")
-            .skip(1)
-            .filter_map(|rest| rest.split("</Key>").next())
-            .collect();
+        let keys: Vec<&str> = keys(&page).collect();
         if keys.is_empty() {
             break;
         }

@@ -4,7 +4,7 @@ use super::message::{
     DeleteRequest, Failure, KeyRecord, ListAnswer, ListRequest, PutRequest, ReadAnswer,
     ReadRequest, UsageAnswer, checksums_from_bytes,
 };
-use super::{CallError, Message, NodeCaller, ShardMethod};
+use super::{CallError, LIST_MAX, Message, NodeCaller, ShardMethod};
 use crate::block;
 use crate::shard::{
     DiskUsage, PutShardError, ReadShardError, ShardBlocks, ShardInfo, ShardKey, ShardRecord,
@@ -147,9 +147,10 @@ impl RemoteDisk {
                 block::checksum(&key, info.profile, number, block) == *checksum
             });
         if !is_intact {
-            return Err(ReadShardError::Damaged {
+            // The shard itself was found intact.
+            return Err(ReadShardError::Unreachable {
                 disk: self.id,
-                reason: "its blocks were damaged on their way from the node".to_owned(),
+                reason: "its answer was damaged on the way".to_owned(),
             });
         }
         Ok(ShardBlocks { info, bytes })
@@ -206,16 +207,26 @@ impl ShardStore for RemoteDisk {
         after: Option<ShardKey>,
         limit: usize,
     ) -> Result<Vec<ShardInfo>, ReadShardError> {
-        let request = ListRequest {
-            disk: self.id,
-            pg,
-            after: after.map(KeyRecord::from),
-            limit: u32::try_from(limit).unwrap_or(u32::MAX),
-            ..Default::default()
-        };
-        let answer = self.ask(ShardMethod::List, request.encode()).await?;
-        let page = ListAnswer::decode(answer.header).map_err(|error| self.unreadable(error))?;
-        Ok(page.shards.into_iter().map(ShardInfo::from).collect())
+        let (mut after, mut shards) = (after, Vec::new());
+        while shards.len() < limit {
+            let asked = (limit - shards.len()).min(LIST_MAX as usize);
+            let request = ListRequest {
+                disk: self.id,
+                pg,
+                after: after.map(KeyRecord::from),
+                limit: asked as u32,
+                ..Default::default()
+            };
+            let answer = self.ask(ShardMethod::List, request.encode()).await?;
+            let page = ListAnswer::decode(answer.header).map_err(|error| self.unreadable(error))?;
+            let is_last = page.shards.len() < asked;
+            shards.extend(page.shards.into_iter().map(ShardInfo::from));
+            after = shards.last().map(|shard: &ShardInfo| shard.key);
+            if is_last {
+                break;
+            }
+        }
+        Ok(shards)
     }
 
     fn usage(&self) -> DiskUsage {

@@ -116,7 +116,8 @@ record! {
     }
 }
 
-/// Numbers of [`Failure::kind`]. A number that is not known is taken for [`kind::FAILED`].
+/// Numbers of [`Failure::kind`]. One that is not known says nothing of the disk: it is taken for
+/// [`kind::NO_SUCH_DISK`].
 pub mod kind {
     /// The device failed.
     pub const FAILED: u8 = 1;
@@ -295,13 +296,13 @@ impl Failure {
             kind::FULL => PutShardError::Full { disk },
             kind::READ_ONLY => PutShardError::ReadOnly { disk, reason },
             kind::DAMAGED => PutShardError::Damaged { disk },
-            kind::NO_SUCH_DISK | kind::BAD_REQUEST => PutShardError::Unreachable { disk, reason },
+            kind::FAILED => PutShardError::Failed { disk, reason },
             kind::OLD_GROUP => PutShardError::OldGroup {
                 disk,
                 pg: self.pg,
                 current: self.current,
             },
-            _ => PutShardError::Failed { disk, reason },
+            _ => PutShardError::Unreachable { disk, reason },
         }
     }
 
@@ -311,8 +312,8 @@ impl Failure {
         match self.kind {
             kind::MISSING => ReadShardError::Missing { disk },
             kind::DAMAGED => ReadShardError::Damaged { disk, reason },
-            kind::NO_SUCH_DISK | kind::BAD_REQUEST => ReadShardError::Unreachable { disk, reason },
-            _ => ReadShardError::Failed { disk, reason },
+            kind::FAILED => ReadShardError::Failed { disk, reason },
+            _ => ReadShardError::Unreachable { disk, reason },
         }
     }
 }

@@ -4,7 +4,7 @@ use super::message::{
     DeleteRequest, Failure, InfoRecord, ListAnswer, ListRequest, PutRequest, ReadAnswer,
     ReadRequest, UsageAnswer, UsageRecord, checksums_to_bytes, kind,
 };
-use super::{Message, ShardMethod};
+use super::{LIST_MAX, Message, ShardMethod};
 use crate::block;
 use crate::shard::ShardStore;
 use bytes::Bytes;
@@ -15,9 +15,6 @@ use tokio::sync::watch;
 use types::limits::BLOCK_BYTES;
 use types::wire::DecodeError;
 use types::{ClusterView, DiskId};
-
-/// The most shards that one page of a list has.
-const LIST_MAX: u32 = 4096;
 
 /// The disks of this node, as others reach them.
 #[derive(Debug)]

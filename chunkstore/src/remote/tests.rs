@@ -1,7 +1,7 @@
 //! A disk behind a caller is like the disk itself; and whatever the network does, no byte is wrong and no put is
 //! counted that was not stored.
 
-use super::message::{PutRequest, kind};
+use super::message::{Failure, PutRequest, kind};
 use super::*;
 use crate::shard::{
     DiskUsage, PutShardError, ReadShardError, ShardInfo, ShardKey, ShardRecord, ShardStore,
@@ -182,6 +182,30 @@ fn a_remote_disk_does_what_the_disk_does() {
         let missing = ReadShardError::Missing { disk: DiskId(3) };
         assert_eq!(remote.read(key, 0, 1).await, Err(missing));
     });
+}
+
+#[test]
+fn a_list_is_as_long_as_was_asked_for() {
+    run(async {
+        let Pair { direct, remote, .. } = pair();
+        for stripe in 0..LIST_MAX + 10 {
+            direct.plant(record(stripe, 1).key, record(stripe, 1));
+        }
+        for limit in [0, 1, LIST_MAX as usize + 5, LIST_MAX as usize + 10, 1 << 20] {
+            let there = direct.list(PgId(4), None, limit).await.unwrap();
+            assert_eq!(remote.list(PgId(4), None, limit).await.unwrap(), there);
+        }
+    });
+}
+
+/// What a newer node says in words that this one does not know is no evidence against a disk.
+#[test]
+fn an_unknown_failure_says_nothing_of_the_disk() {
+    let unknown = || Failure::of(200, "something new");
+    let put = unknown().of_put(DiskId(3));
+    assert!(matches!(put, PutShardError::Unreachable { .. }), "{put}");
+    let read = unknown().of_read(DiskId(3));
+    assert!(matches!(read, ReadShardError::Unreachable { .. }), "{read}");
 }
 
 #[test]
@@ -398,7 +422,7 @@ fn requests_that_make_no_sense_are_refused() {
                 .handle(method, garbage.clone())
                 .await
                 .expect_err("garbage");
-            let failure = super::message::Failure::decode(refused).unwrap();
+            let failure = Failure::decode(refused).unwrap();
             assert_eq!(failure.kind, kind::BAD_REQUEST, "{method:?}: {failure:?}");
         }
         let mut short = PutRequest::of(DiskId(3), &record(0, 100));

@@ -8,12 +8,13 @@
 //! ([`xml_body`]), and headers that stood in the query of a presigned URL as headers ([`hoisted`]).
 
 use super::route::Query;
-use super::{MAX_XML_BODY_LEN, hoisted, xml_body};
+use super::{MAX_XML_BODY_LEN, hoisted, parked, xml_body};
 use crate::admission::{CollectedLease, Exhausted, MemoryBudget, Pace};
 use crate::body::PayloadError;
 use crate::error::{ApiError, malformed_xml};
 use crate::headers::KEPT;
-use crate::xml::NAMESPACE;
+use crate::ops::Multiplexed;
+use crate::xml::{NAMESPACE, XmlBody};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use http_body::Frame;
@@ -62,6 +63,7 @@ impl S3Route for Relay {
     async fn call(&self, mut request: S3Request<Body>) -> S3Result<S3Response<Body>> {
         let query = request.extensions.get::<Query>().cloned();
         let query = query.unwrap_or_else(|| Query::parse(&request.uri));
+        let is_multiplexed = request.extensions.get::<Multiplexed>().is_some();
         let attributes = query.get("attributes").is_some();
         hoisted::lower(&query, &mut request.headers)?;
         let copies = request.headers.contains_key(COPY_SOURCE);
@@ -94,7 +96,16 @@ impl S3Route for Relay {
             tracing::error!(?error, "s3s could not write a response");
             S3Error::new(S3ErrorCode::InternalError)
         })?;
-        let (parts, mut body) = answer.into_parts();
+        let (mut parts, mut body) = answer.into_parts();
+        if let Some(XmlBody(xml)) = parts.extensions.remove() {
+            // What the operation wrote itself takes the place of what s3s did.
+            parts.headers.remove(header::CONTENT_LENGTH);
+            body = if is_multiplexed {
+                parked::body(xml, &self.budget)
+            } else {
+                Body::from(xml)
+            };
+        }
         if attributes && let Some(xml) = body.bytes() {
             body = without_quotes(&xml);
         }

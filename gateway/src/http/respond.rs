@@ -4,7 +4,7 @@ use super::details::Details;
 use super::route::Level;
 use super::{FrontConfig, Refusal, RequestId};
 use crate::body::WireState;
-use crate::xml::{XmlBody, escape_controls};
+use crate::xml::escape_controls;
 use bytes::Bytes;
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -70,7 +70,7 @@ pub(super) fn complete(asked: &Asked, answered: Answered, wire: &WireState) -> R
             Some(refusal) if response.status() == StatusCode::INTERNAL_SERVER_ERROR => {
                 refused(asked, &refusal)
             }
-            failure => completed(asked, written(late(asked, response)), failure, details),
+            failure => completed(asked, late(asked, response), failure, details),
         },
     };
     if asked.method == Method::HEAD && response.headers().contains_key(header::CONTENT_RANGE) {
@@ -106,15 +106,6 @@ pub(super) fn complete(asked: &Asked, answered: Answered, wire: &WireState) -> R
         // The rest of the body is still on its way; it must not be taken for a request. And botocore,
         // once it got a final answer where it waited for a 100, misreads the next on the connection.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    }
-    response
-}
-
-/// Puts the body that an operation wrote itself in the place of the one from s3s.
-fn written(mut response: Response<Body>) -> Response<Body> {
-    if let Some(XmlBody(xml)) = response.extensions_mut().remove() {
-        *response.body_mut() = Body::from(xml);
-        response.headers_mut().remove(header::CONTENT_LENGTH);
     }
     response
 }

@@ -45,7 +45,8 @@ pub type Heard = BTreeMap<(NodeId, NodeId), Duration>;
 ///
 /// Nodes that `me` and they have not heard are left out first. Of the rest, as long as some two do not hear each
 /// other, the one leaves that most others do not hear; between equals the one with fewer disks, then the one in
-/// another zone than `me`.
+/// another zone than `me`. Who turns out to hear all who are left comes back, so nobody is out without need; but
+/// more might stay with another choice.
 #[must_use]
 pub fn connected(all: &[Witness], me: NodeId, heard: &Heard, limit: Duration) -> BTreeSet<NodeId> {
     let hears = |one: NodeId, other: NodeId| {
@@ -73,23 +74,48 @@ pub fn connected(all: &[Witness], me: NodeId, heard: &Heard, limit: Duration) ->
                 )
             });
         let Some(worst) = worst.map(|node| node.id) else {
-            return kept.into_iter().map(|node| node.id).collect();
+            break;
         };
         kept.retain(|node| node.id != worst);
     }
+    let mut rest: Vec<&Witness> = all.iter().collect();
+    rest.sort_by_key(|node| (std::cmp::Reverse(node.disks), node.id));
+    for node in rest {
+        if kept
+            .iter()
+            .all(|other| other.id != node.id && linked(node.id, other.id))
+        {
+            kept.push(node);
+        }
+    }
+    kept.into_iter().map(|node| node.id).collect()
 }
 
-/// Remembers since when nodes that are marked down have been heard again.
-#[derive(Debug, Default)]
+/// What whoever keeps the map remembers while it does so.
+#[derive(Debug)]
 pub struct OutageWatch {
+    /// When it began to keep the map.
+    began: Duration,
+    /// Since when nodes that are marked down have been heard again.
     well_since: BTreeMap<NodeId, Duration>,
 }
 
 impl OutageWatch {
+    /// For a node that begins to keep the map at monotonic time `now`.
+    #[must_use]
+    pub fn new(now: Duration) -> Self {
+        Self {
+            began: now,
+            well_since: BTreeMap::new(),
+        }
+    }
+
     /// The nodes that the map should have marked down, given that it has `down` marked at monotonic time `now`.
     ///
     /// A node that is not heard is out at once. One that is heard again stays out for
-    /// [`OutageLimits::trust_after`].
+    /// [`OutageLimits::trust_after`]. Nothing changes while the keeper is so new that it cannot have heard
+    /// everybody, nor when those it hears have less than half of the disks: then it is rather the keeper that is
+    /// out, and writes could not go on with what is left anyway.
     pub fn decide(
         &mut self,
         all: &[Witness],
@@ -98,7 +124,16 @@ impl OutageWatch {
         (down, now): (&BTreeSet<NodeId>, Duration),
         limits: OutageLimits,
     ) -> BTreeSet<NodeId> {
+        if now < self.began + limits.suspect_after {
+            return down.clone();
+        }
         let well = connected(all, me, heard, limits.suspect_after);
+        let disks =
+            |nodes: &mut dyn Iterator<Item = &Witness>| nodes.map(|node| node.disks).sum::<usize>();
+        let disks_well = disks(&mut all.iter().filter(|node| well.contains(&node.id)));
+        if 2 * disks_well < disks(&mut all.iter()) {
+            return down.clone();
+        }
         self.well_since
             .retain(|node, _| well.contains(node) && down.contains(node));
         for node in well.iter().filter(|node| down.contains(node)) {

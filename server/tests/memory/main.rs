@@ -9,6 +9,7 @@
     reason = "tests of real processes wait in real time, and are told their sizes from outside"
 )]
 
+mod answers;
 mod cage;
 mod clients;
 #[path = "../common/mod.rs"]

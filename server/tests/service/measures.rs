@@ -82,6 +82,22 @@ async fn bench_counts_operations_and_keeps_what_it_is_told_to() {
     let kept = server.s3.list("cairn-bench").await.unwrap();
     assert_eq!(kept.len(), 50);
     assert!(kept.iter().all(|(_, size)| *size == 4096), "{kept:?}");
+    // Another run makes its own keys, and leaves those alone.
+    let words = ["--operations=50", "--warm-up=0s"];
+    bench(&server, SECRET_KEY, &words);
+    assert_eq!(server.s3.list("cairn-bench").await.unwrap(), kept);
+    // Told to use those, it would delete them at its end.
+    let (key, _) = &kept[0];
+    let (prefix, _) = key.rsplit_once('/').unwrap();
+    let prefix = format!("--prefix={prefix}");
+    let output = bench(&server, SECRET_KEY, &["--operations=50", &prefix]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        message.contains("--prefix") && message.contains("--keep"),
+        "{message}"
+    );
+    assert_eq!(server.s3.list("cairn-bench").await.unwrap(), kept);
 }
 
 #[tokio::test(flavor = "multi_thread")]

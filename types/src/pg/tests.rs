@@ -178,6 +178,14 @@ fn a_disk_that_is_down_does_not_lower_the_promise_for_zones() {
         eight.minus(ShardSet(2)),
         one_disk
     ));
+    // Nor do two, in different zones: such a group takes no writes, others do.
+    let two_disks = ShardSet(0b11);
+    assert!(!may_acknowledge(
+        profile,
+        &zones,
+        ShardSet::first(9).minus(two_disks),
+        two_disks
+    ));
     // With a zone down the two that are left cannot bear the loss of another one.
     let zone = ShardSet(0b001_001_001);
     let six = ShardSet::first(9).minus(zone);
@@ -232,6 +240,18 @@ fn weights_decide_shares() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever is marked down: unless a whole zone is, what is acknowledged survives the loss of any.
+    #[test]
+    fn only_a_lost_zone_lowers_the_promise(durable in 0_u32..1 << 15, down in 0_u32..1 << 15) {
+        let profile = profile(9, 6);
+        let zones: Vec<u128> = (0..15).map(|n| n % 3).collect();
+        let (down, durable) = (ShardSet(down), ShardSet(durable & !down));
+        let in_zone = |set: ShardSet, zone| set.iter().filter(|at| zones[*at] == zone).count();
+        prop_assume!((0..3).all(|zone| in_zone(down, zone) < 5));
+        let survives = (0..3).all(|zone| durable.len() - in_zone(durable, zone) >= 9);
+        prop_assert_eq!(may_acknowledge(profile, &zones, durable, down), survives);
+    }
 
     #[test]
     fn no_two_shards_share_a_domain(disks in 3_usize..20, data in 1_u8..5, parity in 0_u8..4) {

@@ -1,4 +1,4 @@
-//! Links of every kind are cut; the fewest nodes are given up.
+//! Links of every kind are cut; few nodes are given up, and none without need.
 
 use super::*;
 use proptest::prelude::*;
@@ -107,7 +107,7 @@ fn a_node_that_comes_back_is_trusted_after_a_while_without_a_break() {
         heard(&all, |one, other| one.id.0 == 31 || other.id.0 == 31),
     );
     let limits = OutageLimits::default();
-    let mut watch = OutageWatch::default();
+    let mut watch = OutageWatch::new(Duration::ZERO);
     let mut down = BTreeSet::new();
     let mut at = |second: u64, heard: &Heard| {
         down = watch.decide(
@@ -119,7 +119,7 @@ fn a_node_that_comes_back_is_trusted_after_a_while_without_a_break() {
         );
         down.len()
     };
-    assert_eq!(at(0, &well), 0);
+    assert_eq!(at(0, &gone), 0, "too new to tell");
     assert_eq!(at(1, &gone), 1, "at once");
     assert_eq!(at(2, &well), 1);
     assert_eq!(at(6, &well), 1, "four seconds are not five");
@@ -135,15 +135,47 @@ fn the_keeper_is_never_out() {
     let all = nodes(1);
     let down = BTreeSet::from([NodeId(11)]);
     let well = heard(&all, |_, _| false);
-    let mut watch = OutageWatch::default();
+    let mut watch = OutageWatch::new(Duration::ZERO);
+    let now = Duration::from_secs(1);
     let out = watch.decide(
         &all,
         NodeId(11),
         &well,
-        (&down, Duration::ZERO),
+        (&down, now),
         OutageLimits::default(),
     );
     assert_eq!(out, BTreeSet::new());
+}
+
+#[test]
+fn a_keeper_that_hears_hardly_anybody_changes_nothing() {
+    let all = nodes(2);
+    let alone = heard(&all, |one, other| {
+        one.id != other.id && (one.id.0 == 11 || other.id.0 == 11)
+    });
+    let mut watch = OutageWatch::new(Duration::ZERO);
+    let down = BTreeSet::from([NodeId(32)]);
+    let now = Duration::from_secs(9);
+    let out = watch.decide(
+        &all,
+        NodeId(11),
+        &alone,
+        (&down, now),
+        OutageLimits::default(),
+    );
+    assert_eq!(out, down);
+}
+
+/// 32 is not heard by two who do not stay; that is no reason to give it up too.
+#[test]
+fn who_hears_all_who_stay_comes_back() {
+    let all = nodes(3);
+    let cut = [(23, 32), (31, 32), (12, 31), (13, 23)];
+    let is_cut = |one: &Witness, other: &Witness| {
+        cut.contains(&(one.id.0, other.id.0)) || cut.contains(&(other.id.0, one.id.0))
+    };
+    let out = out(&all, 11, &heard(&all, is_cut));
+    assert!(!out.contains(&32), "{out:?}");
 }
 
 proptest! {
@@ -164,6 +196,9 @@ proptest! {
         let stays = |node: &&Witness| kept.contains(&node.id);
         for one in all.iter().filter(stays) {
             prop_assert!(all.iter().filter(stays).all(|other| !cuts(one, other)));
+        }
+        for out in all.iter().filter(|node| !stays(node)) {
+            prop_assert!(all.iter().filter(stays).any(|other| cuts(out, other)), "{} is out without need", out.id);
         }
         // No more leave than there are cut links.
         let links = all.iter().enumerate().flat_map(|(n, one)| all[n + 1..].iter().map(move |other| (one, other)));
