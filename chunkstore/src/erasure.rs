@@ -16,11 +16,11 @@ use types::ErasureProfile;
 /// Bytes of each cell that are coded at once: those of all cells stay in the processor's first cache meanwhile.
 const CODED_BYTES: usize = 4 * 1024;
 
-/// The processor lacks what the coding is compiled for.
+/// The processor lacks what the coding, or RocksDB, is compiled for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "this processor has no AVX2, which the erasure coding is compiled for: run Cairn on a machine with \
-     AVX2 (Intel Haswell of 2013, AMD Excavator of 2015, or later), or let the virtual machine pass it on"
+    "this processor lacks AVX2 or another instruction that Cairn is compiled for: run it on Intel Haswell of 2013, \
+     AMD Excavator of 2015, or later, or let the virtual machine pass on avx2, bmi1, bmi2, fma, movbe and lzcnt"
 )]
 pub struct CpuError;
 
@@ -37,11 +37,21 @@ pub struct TooFewCells {
 /// To be called once at start-up, before anything is coded.
 ///
 /// # Errors
-/// [`CpuError`] on an x86-64 processor without AVX2: there the coding would be an illegal instruction.
+/// [`CpuError`] on an x86-64 processor older than Haswell: there the coding would be an illegal instruction.
 pub fn require_cpu() -> Result<(), CpuError> {
     #[cfg(target_arch = "x86_64")]
-    if !std::arch::is_x86_feature_detected!("avx2") {
-        return Err(CpuError);
+    {
+        use std::arch::is_x86_feature_detected as has;
+        // What Haswell brought: the coding library and RocksDB are compiled for it.
+        let has_all = has!("avx2")
+            && has!("bmi1")
+            && has!("bmi2")
+            && has!("fma")
+            && has!("movbe")
+            && has!("lzcnt");
+        if !has_all {
+            return Err(CpuError);
+        }
     }
     Ok(())
 }
