@@ -55,6 +55,7 @@ soak: ## the long forms of the tests; hours
 	@deploy/dev/deps.sh clients
 	@deploy/dev/rocksdb.sh >/dev/null
 	@CAIRN_SOAK=1 $(STEP) "soak: tests" cargo test --workspace --locked --no-fail-fast
+	@$(STEP) "soak: index on Raft" cargo test --locked -p index --test raft -- --ignored --nocapture
 	@CAIRN_SOAK=1 $(STEP) "soak: S3 clients" s3-tests/clients/run.sh all
 	@$(STEP) "soak: fuzz targets" fuzz/run.sh 600
 

@@ -37,6 +37,7 @@ mod list;
 mod ops;
 pub mod owner;
 pub mod partition;
+pub mod remote;
 pub mod store;
 
 pub use api::{

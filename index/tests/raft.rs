@@ -12,3 +12,5 @@ mod net;
 mod partitions;
 #[path = "raft/recovery.rs"]
 mod recovery;
+#[path = "raft/routed.rs"]
+mod routed;

@@ -17,7 +17,7 @@
 //! - Whatever else goes wrong ends the engine: [`IndexStore::failure`] tells, and the process must end.
 
 mod acks;
-mod entry;
+pub(crate) mod entry;
 mod group;
 mod log_store;
 mod membership;

@@ -375,7 +375,8 @@ impl From<&Command> for CommandRecord {
 }
 
 impl CommandRecord {
-    fn command(self) -> Result<Command, CodecError> {
+    /// The command.
+    pub fn command(self) -> Result<Command, CodecError> {
         known!(self);
         match (self.trim, self.batches.is_empty()) {
             (None, _) => {
