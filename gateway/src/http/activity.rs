@@ -25,6 +25,10 @@ pub(super) struct Activity {
     asked: AtomicUsize,
     /// Those whose answers have not been given out whole.
     in_flight: AtomicUsize,
+    /// Those of them that wait for nothing but their client to read.
+    answering: AtomicUsize,
+    /// Pieces of answers that were given out.
+    given: AtomicUsize,
     /// An answer was given before its request was read.
     unread: AtomicBool,
     /// The last thing done was to write; it may not be all.
@@ -44,6 +48,17 @@ impl Activity {
     /// Requests whose answers have not been given out whole.
     pub(super) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// What has been asked and answered so far: while requests are in flight and this stays the same, nothing goes on.
+    pub(super) fn progress(&self) -> (usize, usize) {
+        (self.asked(), self.given.load(Ordering::Relaxed))
+    }
+
+    /// Whether every request has its answer, and some client has not read all of his.
+    pub(super) fn waits_for_readers(&self) -> bool {
+        let in_flight = self.in_flight();
+        in_flight > 0 && in_flight == self.answering.load(Ordering::Acquire)
     }
 
     /// Whether at least one request was made, and every one has been read and answered to its last byte.
@@ -94,6 +109,22 @@ impl Drop for InFlight {
     }
 }
 
+/// An answer that is being given out, for as long as it lives.
+struct Answering(Arc<Activity>);
+
+impl Answering {
+    fn begin(activity: &Arc<Activity>) -> Self {
+        activity.answering.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(activity))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.answering.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// The front, as the service of one connection.
 pub(super) struct Watched {
     pub(super) front: S3Front,
@@ -117,6 +148,7 @@ impl Service<Request<Incoming>> for Watched {
             Ok(response.map(|inner| WatchedBody {
                 inner,
                 sending: Arc::default(),
+                answering: Answering::begin(&activity),
                 _in_flight: in_flight,
             }))
         })
@@ -128,6 +160,7 @@ impl Service<Request<Incoming>> for Watched {
 pub(super) struct WatchedBody {
     inner: FrontBody,
     sending: Arc<Sending>,
+    answering: Answering,
     _in_flight: InFlight,
 }
 
@@ -192,6 +225,7 @@ impl http_body::Body for WatchedBody {
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, StdError>>> {
         ready!(self.sending.poll_sent(cx));
         let frame = ready!(Pin::new(&mut self.inner).poll_frame(cx));
+        self.answering.0.given.fetch_add(1, Ordering::Relaxed);
         let sending = &self.sending;
         Poll::Ready(
             frame.map(|frame| frame.map(|frame| frame.map_data(|bytes| sending.begin(bytes)))),

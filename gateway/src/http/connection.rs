@@ -15,6 +15,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tokio::time::{Sleep, sleep, timeout};
@@ -31,6 +32,10 @@ const CROWDED_IDLE: Duration = Duration::from_secs(5);
 /// A connection sleeps when it has been idle for so long, where there is room for more that are awake: clients that
 /// make one request after the other go on sooner.
 const AWAKE_IDLE: Duration = Duration::from_millis(200);
+
+/// How long, and over how many bytes, a connection that is turned away still listens.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: u64 = 1024 * 1024;
 
 /// Bytes that a client of HTTP/2 may send ahead on one request.
 const HTTP2_STREAM_BYTES: u32 = 64 * 1024;
@@ -214,7 +219,10 @@ impl Connection {
     /// Serves requests until there are none for a while: what is left then, with what was read of the next one.
     /// `None` when the connection has ended.
     async fn serve_http1(&self, stream: TcpStream, ahead: Bytes) -> Option<(TcpStream, Bytes)> {
-        let _awake = self.take(&self.shared.awake, 1).await?;
+        let Some(_awake) = self.take(&self.shared.awake, 1).await else {
+            turn_away(stream).await;
+            return None;
+        };
         let (io, service) = self.watched(stream, ahead);
         let activity = Arc::clone(&service.activity);
         let mut served = self.shared.http1().serve_connection(io, service);
@@ -248,6 +256,17 @@ impl Connection {
         }
     }
 
+    /// How long a connection of HTTP/2 is put up with whose client reads none of its answers: no write waits for it,
+    /// so the socket does not tell.
+    fn unread_max(&self) -> Duration {
+        let longest = self.shared.limits.write_stall;
+        if self.shared.http2.available_permits() == 0 {
+            longest.min(2 * CROWDED_IDLE)
+        } else {
+            longest
+        }
+    }
+
     async fn serve_http2(&self, stream: TcpStream, ahead: Bytes) {
         let Some(_few) = self.take(&self.shared.http2, 1).await else {
             return;
@@ -259,8 +278,9 @@ impl Connection {
         let activity = Arc::clone(&service.activity);
         let mut served = pin!(self.shared.http2().serve_connection(io, service));
         let mut is_last = false;
+        let mut unread_for = Duration::ZERO;
         loop {
-            let asked = activity.asked();
+            let (before, pause) = (activity.progress(), self.shared.header_read());
             tokio::select! {
                 biased;
                 ended = served.as_mut() => return note(ended),
@@ -268,8 +288,17 @@ impl Connection {
                     is_last = true;
                     served.as_mut().graceful_shutdown();
                 }
-                () = sleep(self.shared.header_read()) => {
-                    if activity.asked() > asked || activity.in_flight() > 0 {
+                () = sleep(pause) => {
+                    let is_still = activity.progress() == before;
+                    if is_still && activity.waits_for_readers() {
+                        unread_for += pause;
+                        if unread_for >= self.unread_max() {
+                            return;
+                        }
+                        continue;
+                    }
+                    unread_for = Duration::ZERO;
+                    if !is_still || activity.in_flight() > 0 {
                         continue;
                     }
                     if is_last {
@@ -280,6 +309,25 @@ impl Connection {
                 }
             }
         }
+    }
+}
+
+/// What a request is told for which there is no place.
+const NO_PLACE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/xml\r\nRetry-After: 1\r\n\
+    Cache-Control: no-store\r\nConnection: close\r\nContent-Length: 159\r\n\r\n\
+    <?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+    <Error><Code>SlowDown</Code><Message>Too many requests are under way. Please reduce your request rate.</Message></Error>";
+
+/// Answers a request that is not read, and listens for a moment: to close over unread bytes would reset the
+/// connection, and the client might never see the answer.
+async fn turn_away(mut stream: TcpStream) {
+    let told = async {
+        stream.write_all(NO_PLACE.as_bytes()).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    if !matches!(timeout(LINGER, told).await, Ok(Ok(_))) {
+        tracing::debug!("a client that was turned away did not wait for its answer");
     }
 }
 

@@ -120,6 +120,75 @@ async fn idle_connections_make_way() {
     }
 }
 
+/// Every place is taken by requests whose bodies do not come.
+#[tokio::test]
+async fn a_request_without_a_place_is_told_to_slow_down() {
+    let limits = ServeLimits {
+        max_awake: 1,
+        header_read: Duration::from_millis(300),
+        ..ServeLimits::default()
+    };
+    let server = Server::start_with(Duration::from_secs(20), limits).await;
+    let mut silent = Vec::new();
+    for _ in 0..32 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        let call = Call::put("/bucket/key", b"").unsigned_header("content-length", "5");
+        stream.write_all(&call.wire()).await.unwrap();
+        silent.push(stream);
+    }
+    // Until each has its place.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let answer = server
+        .send(&Call::put("/bucket/other", &vec![b'x'; 200_000]))
+        .await;
+    answer.expect(503, "SlowDown");
+    let head = answer.head.to_ascii_lowercase();
+    assert!(
+        head.contains("retry-after: 1") && head.contains("connection: close"),
+        "{head}"
+    );
+}
+
+/// Its client lets the server send nothing on any stream: nothing on the socket tells that it does not read.
+#[tokio::test]
+async fn a_connection_of_http2_that_reads_no_answer_is_ended() {
+    let limits = ServeLimits {
+        header_read: Duration::from_millis(100),
+        write_stall: Duration::from_millis(500),
+        ..ServeLimits::default()
+    };
+    let server = Server::start_with(Duration::from_secs(20), limits).await;
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
+    // SETTINGS: SETTINGS_INITIAL_WINDOW_SIZE 0; HEADERS of stream 1: GET / without a body.
+    sent.extend_from_slice(&[0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
+    sent.extend_from_slice(&[0, 0, 6, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x41, 1, b'a']);
+    stream.write_all(&sent).await.unwrap();
+    let mut heard = Vec::new();
+    let began = tokio::time::Instant::now();
+    let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut heard)).await;
+    ended.expect("the connection is kept").ok();
+    assert!(
+        began.elapsed() >= Duration::from_millis(400),
+        "it is given time"
+    );
+    let has_frame = |kind: u8| {
+        let mut rest = heard.as_slice();
+        while let [a, b, c, found, ..] = rest {
+            if *found == kind {
+                return true;
+            }
+            let length = usize::from(*a) << 16 | usize::from(*b) << 8 | usize::from(*c);
+            rest = rest.get(9 + length..).unwrap_or_default();
+        }
+        false
+    };
+    assert!(
+        has_frame(1) && !has_frame(0),
+        "the head of an answer, and nothing of its body"
+    );
+}
+
 #[tokio::test]
 async fn the_answer_to_a_refused_upload_is_not_lost() {
     let server = Server::start().await;
