@@ -43,7 +43,7 @@ fn a_real_directory_keeps_shards_over_restarts_and_without_its_catalogue() {
         store.delete(PgId(7), ChunkId(2)).await.unwrap();
         store.close().await.unwrap();
         let refused = store.put(record(key(3, 0), 100)).await;
-        assert!(matches!(refused, Err(PutShardError::ReadOnly { .. })));
+        assert!(matches!(refused, Err(PutShardError::Unreachable { .. })));
     });
     for is_lost in [false, true, false] {
         if is_lost {

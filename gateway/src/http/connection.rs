@@ -180,14 +180,15 @@ impl Connection {
     /// Waits for the client to say something; false when it is to be waited for no longer.
     async fn is_asked(&self, stream: &TcpStream) -> bool {
         let longest = self.shared.limits.header_read;
-        let mut waited = Duration::ZERO;
+        let (mut waited, mut first) = (Duration::ZERO, [0]);
         while waited < longest && (waited.is_zero() || !self.shared.is_crowded()) {
             let pause = CROWDED_IDLE.min(longest - waited);
             tokio::select! {
                 biased;
                 () = self.shared.shutdown.cancelled() => return false,
-                ready = timeout(pause, stream.readable()) => match ready {
-                    Ok(ready) => return ready.is_ok(),
+                // Not `readable`, which is true until a read has found nothing: hyper, woken for nothing, would stay.
+                peeked = timeout(pause, stream.peek(&mut first)) => match peeked {
+                    Ok(peeked) => return matches!(peeked, Ok(1)),
                     Err(_) => waited += pause,
                 }
             }

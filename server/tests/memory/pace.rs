@@ -198,10 +198,14 @@ async fn streams_that_nobody_reads_do_not_keep_others_out() {
     let body = value(6, 2 * MIB as usize);
     s3.put(BUCKET, "streamed", body.clone()).await.unwrap().ok();
     let path = format!("/{BUCKET}/streamed");
-    let senders = [multiplexed(s3).await, multiplexed(s3).await];
+    // Each connection may have sixteen streams.
+    let mut senders = Vec::new();
+    for _ in 0..6 {
+        senders.push(multiplexed(s3).await);
+    }
     let started = Instant::now();
     let answers = clients::each(80, |stream| {
-        let mut sender = senders[stream as usize % 2].clone();
+        let mut sender = senders[stream as usize % senders.len()].clone();
         let request = get_request(s3, &path);
         async move { sender.send_request(request).await.unwrap() }
     });
