@@ -79,38 +79,6 @@ pub struct RemoteDisk {
 }
 
 impl RemoteDisk {
-    fn put_error(&self, error: CallError) -> PutShardError {
-        let disk = self.id;
-        match error {
-            CallError::Failed(bytes) => match Failure::decode(bytes) {
-                Ok(failure) => failure.of_put(disk),
-                Err(error) => PutShardError::Unreachable {
-                    disk,
-                    reason: error.to_string(),
-                },
-            },
-            CallError::NotSent(reason) | CallError::Unknown(reason) => {
-                PutShardError::Unreachable { disk, reason }
-            }
-        }
-    }
-
-    fn read_error(&self, error: CallError) -> ReadShardError {
-        let disk = self.id;
-        match error {
-            CallError::Failed(bytes) => match Failure::decode(bytes) {
-                Ok(failure) => failure.of_read(disk),
-                Err(error) => ReadShardError::Unreachable {
-                    disk,
-                    reason: error.to_string(),
-                },
-            },
-            CallError::NotSent(reason) | CallError::Unknown(reason) => {
-                ReadShardError::Unreachable { disk, reason }
-            }
-        }
-    }
-
     /// An answer that cannot be read: the other side speaks in another way.
     fn unreadable(&self, error: DecodeError) -> ReadShardError {
         let reason = format!("its node's answer cannot be read: {error}");
@@ -126,7 +94,7 @@ impl RemoteDisk {
             body: Bytes::new(),
         };
         let answer = self.node.ask(method, request).await;
-        answer.map_err(|error| self.read_error(error))
+        answer.map_err(|error| Failure::from(error).of_read(self.id))
     }
 
     /// Holds the bytes against the position that was asked for. They were verified on the other node; this finds
@@ -167,7 +135,8 @@ impl ShardStore for RemoteDisk {
         let header = PutRequest::of(self.id, &record).encode().into();
         let body = record.body;
         let answer = self.node.ask(ShardMethod::Put, Message { header, body });
-        answer.await.map_err(|error| self.put_error(error))?;
+        let answer = answer.await;
+        answer.map_err(|error| Failure::from(error).of_put(self.id))?;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! The records of the protocol. Fields that the other side does not know are passed over, so that nodes of two
 //! versions can talk.
 
+use super::CallError;
 use crate::shard::{DiskUsage, PutShardError, ReadShardError, ShardInfo, ShardKey, ShardRecord};
 use bytes::Bytes;
 use types::record;
@@ -343,6 +344,20 @@ impl From<ReadShardError> for Failure {
             ReadShardError::Damaged { reason, .. } => Self::of(kind::DAMAGED, reason),
             ReadShardError::Failed { reason, .. } => Self::of(kind::FAILED, reason),
             ReadShardError::Unreachable { reason, .. } => Self::of(kind::NO_SUCH_DISK, reason),
+        }
+    }
+}
+
+/// Without an answer of the service nothing is known of the disk.
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Failed(bytes) => {
+                Self::decode(bytes).unwrap_or_else(|error| Self::of(kind::NO_SUCH_DISK, error))
+            }
+            CallError::NotSent(reason) | CallError::Unknown(reason) => {
+                Self::of(kind::NO_SUCH_DISK, reason)
+            }
         }
     }
 }
