@@ -2,6 +2,8 @@
 
 use crate::common::s3::S3;
 use crate::wire::Wire;
+use bytes::Bytes;
+use http::{Method, StatusCode};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -67,32 +69,38 @@ pub struct Onlooker {
     task: tokio::task::JoinHandle<Vec<Duration>>,
 }
 
+/// What a small client meets beside the crowd.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beside {
+    /// Room for everyone: each answer is a success.
+    Room,
+    /// A crowd past the budget: 503 with Retry-After, and then success.
+    Crowd,
+}
+
 impl Onlooker {
-    /// Starts it. Every answer must be a success.
+    /// Starts it, where each answer must be a success.
     pub async fn start(s3: &S3, bucket: &'static str) -> Self {
+        Self::beside(s3, bucket, Beside::Room).await
+    }
+
+    /// Starts it.
+    pub async fn beside(s3: &S3, bucket: &'static str, beside: Beside) -> Self {
         let stop = Arc::new(AtomicU64::new(0));
         let (told, s3) = (Arc::clone(&stop), s3.clone());
         let small = crate::common::workload::value(7, 3000);
         s3.put(bucket, "small", small.clone()).await.unwrap().ok();
         let task = tokio::spawn(async move {
             let mut took = Vec::new();
+            let (object, list) = (format!("/{bucket}/small"), format!("/{bucket}"));
+            let page = [("list-type", "2"), ("max-keys", "10")];
             while told.load(Ordering::Relaxed) == 0 {
                 let started = Instant::now();
-                let path = format!("/{bucket}/small");
-                let none = bytes::Bytes::new;
-                s3.send(http::Method::HEAD, &path, &[], &[], none())
-                    .await
-                    .unwrap()
-                    .ok();
-                let got = s3.get(bucket, "small").await.unwrap().ok();
-                assert!(got.body == small);
-                let query = [("list-type", "2"), ("max-keys", "10")];
-                let list = format!("/{bucket}");
-                s3.send(http::Method::GET, &list, &query, &[], none())
-                    .await
-                    .unwrap()
-                    .ok();
-                s3.put(bucket, "small", small.clone()).await.unwrap().ok();
+                served(&s3, beside, Method::HEAD, &object, &[], &Bytes::new()).await;
+                let got = served(&s3, beside, Method::GET, &object, &[], &Bytes::new()).await;
+                assert!(got == small);
+                served(&s3, beside, Method::GET, &list, &page, &Bytes::new()).await;
+                served(&s3, beside, Method::PUT, &object, &[], &small).await;
                 took.push(started.elapsed() / 4);
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -108,4 +116,28 @@ impl Onlooker {
         took.sort();
         (took[took.len() / 2], *took.last().unwrap())
     }
+}
+
+/// The body of the answer, which is a success in the end.
+async fn served(
+    s3: &S3,
+    beside: Beside,
+    method: Method,
+    path: &str,
+    query: &[(&str, &str)],
+    body: &Bytes,
+) -> Bytes {
+    for _ in 0..60 {
+        let answer = s3.send(method.clone(), path, query, &[], body.clone());
+        let answer = answer.await.unwrap();
+        if beside == Beside::Room || answer.status != StatusCode::SERVICE_UNAVAILABLE {
+            return answer.ok().body;
+        }
+        assert!(
+            answer.header("retry-after").is_some(),
+            "503 without Retry-After"
+        );
+        tokio::time::sleep(RETRY_AFTER).await;
+    }
+    panic!("{method} {path} is refused for ever");
 }

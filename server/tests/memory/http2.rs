@@ -7,7 +7,7 @@ use crate::steady::look;
 use crate::wire::piece;
 use crate::{BUCKET, MIB, clients, start};
 use bytes::Bytes;
-use clients::Onlooker;
+use clients::{Beside, Onlooker};
 use http::{Method, Request, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
@@ -97,6 +97,7 @@ async fn crowd(
     what: &str,
     s3: &S3,
     pid: u32,
+    beside: Beside,
     make: impl Fn(u64) -> Request<UnsyncBoxBody<Bytes, Infallible>> + Send + Sync + Clone + 'static,
 ) {
     reset_peak(pid);
@@ -109,7 +110,7 @@ async fn crowd(
         }
     });
     let held = held.await;
-    let onlooker = Onlooker::start(s3, BUCKET).await;
+    let onlooker = Onlooker::beside(s3, BUCKET, beside).await;
     tokio::time::sleep(SETTLE).await;
     look(what, onlooker, pid).await;
     for (asked, _, task) in held {
@@ -133,6 +134,7 @@ async fn http2_windows_are_within_the_limit() {
         "1,280 uploads over 64 connections of HTTP/2",
         s3,
         pid,
+        Beside::Room,
         uploads,
     )
     .await;
@@ -148,6 +150,7 @@ async fn http2_windows_are_within_the_limit() {
         "1,280 downloads over 64 connections of HTTP/2",
         s3,
         pid,
+        Beside::Crowd,
         downloads,
     )
     .await;
