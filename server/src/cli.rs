@@ -1,6 +1,8 @@
 //! The command line.
 
 use crate::cmd::bench::Bench;
+use crate::cmd::cluster::ClusterCommand;
+use crate::cmd::node::NodeCommand;
 use crate::config::Source;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -17,7 +19,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the server with every role in this process.
+    /// Run the server: a single machine, or with --node-dir a node of a region.
     Server(Box<Source>),
     /// Look at the configuration; nothing is bound or written.
     #[command(subcommand)]
@@ -27,6 +29,12 @@ pub enum Command {
     /// Disks of a server that is stopped.
     #[command(subcommand)]
     Disk(DiskCommand),
+    /// A region of several nodes.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// The nodes of a region.
+    #[command(subcommand)]
+    Node(NodeCommand),
     /// Measure an S3 service: throughput, latency, and what the server uses.
     Bench(Box<Bench>),
 }

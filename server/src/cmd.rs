@@ -2,6 +2,8 @@
 
 pub mod bench;
 pub mod check;
+pub mod cluster;
 pub mod config;
 pub mod disk;
+pub mod node;
 pub mod server;

@@ -12,7 +12,7 @@ pub use memory::MemoryPlan;
 pub use settings::{LogFormat, Source, UserSetting};
 #[cfg(test)]
 use units::{Size, Span};
-pub use validate::Config;
+pub use validate::{Config, NodeConfig, parse_address};
 
 /// What is wrong with a configuration, and where.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,7 @@ mod cluster;
 mod cmd;
 mod config;
 mod disks;
+mod region;
 mod root_key;
 mod run;
 mod telemetry;
@@ -23,6 +24,8 @@ fn main() -> ExitCode {
         Command::Check(settings) => cmd::check::run(*settings),
         Command::Disk(DiskCommand::List(settings)) => cmd::disk::list(*settings),
         Command::Disk(DiskCommand::Replace(command)) => cmd::disk::replace(*command),
+        Command::Cluster(command) => cmd::cluster::run(command),
+        Command::Node(command) => cmd::node::run(command),
         Command::Bench(command) => cmd::bench::run(*command),
     };
     match result {

@@ -30,20 +30,39 @@ pub fn path(index_dir: &Path) -> PathBuf {
 /// # Errors
 /// The file cannot be read or written, or does not hold a key pair.
 pub fn load_or_generate(index_dir: &Path, entropy: &dyn Entropy) -> Result<RootKey> {
-    let path = path(index_dir);
-    let shown = path.display();
-    if path.exists() {
-        let text =
-            std::fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
-        return serde_json::from_str(&text).with_context(|| format!("{shown} holds no key pair"));
+    if path(index_dir).exists() {
+        return load(index_dir);
     }
     let key = generate(entropy);
-    let text = serde_json::to_string_pretty(&key)? + "\n";
-    write_private(&path, &text).with_context(|| format!("cannot write {shown}"))?;
+    save(index_dir, &key)?;
     Ok(key)
 }
 
-fn generate(entropy: &dyn Entropy) -> RootKey {
+/// Reads the key pair that is kept in `dir`.
+///
+/// # Errors
+/// The file cannot be read, or does not hold a key pair.
+pub fn load(dir: &Path) -> Result<RootKey> {
+    let path = path(dir);
+    let shown = path.display();
+    let text = std::fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
+    serde_json::from_str(&text).with_context(|| format!("{shown} holds no key pair"))
+}
+
+/// Keeps a key pair in `dir`; durable on return.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn save(dir: &Path, key: &RootKey) -> Result<()> {
+    let path = path(dir);
+    let text = serde_json::to_string_pretty(key)? + "\n";
+    write_private(&path, text.as_bytes())
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// A new key pair.
+#[must_use]
+pub fn generate(entropy: &dyn Entropy) -> RootKey {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let text = |length: usize| -> String {
         let mut bytes = vec![0; length];
@@ -62,8 +81,12 @@ fn generate(entropy: &dyn Entropy) -> RootKey {
     }
 }
 
-/// Writes beside the target and renames, so that a crash leaves the whole file or none.
-fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
+/// Writes a file that only its owner can read, beside the target, and renames it, so that a crash leaves the whole
+/// file or none.
+///
+/// # Errors
+/// The file cannot be written.
+pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let temporary = path.with_extension("new");
     let mut file = OpenOptions::new()
         .write(true)
@@ -71,7 +94,7 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
         .truncate(true)
         .mode(0o600)
         .open(&temporary)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&temporary, path)?;
     File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()

@@ -114,6 +114,11 @@ wide_id!(
     VersionId
 );
 
+impl ChunkClusterId {
+    /// That of a disk which is in no chunk cluster yet: nothing is placed on it.
+    pub const NONE: Self = Self(0);
+}
+
 /// Milliseconds that fit the 48 bits an identifier has for them.
 const MILLIS_MASK: u64 = (1 << 48) - 1;
 

@@ -92,6 +92,13 @@ impl TrustBundle {
         Self::new(self.authorities.into_iter().filter(keeps).collect())
     }
 
+    /// The authority that `certificate` says has signed it, if it is one of these.
+    #[must_use]
+    pub fn issuer_of(&self, certificate: &Certificate) -> Option<&Certificate> {
+        let mut authorities = self.authorities.iter();
+        authorities.find(|authority| certificate.names_as_issuer(authority))
+    }
+
     /// The authorities.
     #[must_use]
     pub fn authorities(&self) -> &[Certificate] {

@@ -16,6 +16,9 @@ pub struct Certificate {
     is_authority: bool,
     not_after_ms: u64,
     fingerprint: Fingerprint,
+    /// The names of whom it is of and of who signed it (DER).
+    subject: Vec<u8>,
+    issuer: Vec<u8>,
 }
 
 impl Certificate {
@@ -44,6 +47,8 @@ impl Certificate {
             is_authority: parsed.is_ca(),
             not_after_ms: not_after_s.saturating_mul(1000),
             fingerprint: Fingerprint(Sha256::digest(parsed.public_key().raw).into()),
+            subject: parsed.subject().as_raw().to_vec(),
+            issuer: parsed.issuer().as_raw().to_vec(),
             der: CertificateDer::from(der.to_vec()),
         })
     }
@@ -109,6 +114,13 @@ impl Certificate {
     #[must_use]
     pub fn is_authority(&self) -> bool {
         self.is_authority
+    }
+
+    /// Whether it says that `authority` signed it. Two authorities of a region have different names. The signature is
+    /// not verified: that is for whoever is shown the certificate.
+    #[must_use]
+    pub fn names_as_issuer(&self, authority: &Self) -> bool {
+        self.issuer == authority.subject
     }
 
     /// When it ends, in milliseconds since the Unix epoch.

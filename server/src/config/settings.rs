@@ -40,6 +40,18 @@ pub struct Settings {
     /// Address of /metrics and /health [default: 127.0.0.1:9001]
     #[arg(long, env = "CAIRN_ADMIN_LISTEN", value_name = "ADDR:PORT")]
     pub admin_listen: Option<SocketAddr>,
+    /// Directory of the node, where this server is one of a region of several; see `cairn cluster create`
+    #[arg(long, env = "CAIRN_NODE_DIR", value_name = "DIR")]
+    pub node_dir: Option<PathBuf>,
+    /// Address for calls of other nodes [default: 0.0.0.0:9002]
+    #[arg(long, env = "CAIRN_RPC_LISTEN", value_name = "ADDR:PORT")]
+    pub rpc_listen: Option<SocketAddr>,
+    /// Where other nodes reach it [default: `rpc_listen`, where that is an address of its own]
+    #[arg(long, env = "CAIRN_RPC_ADVERTISE", value_name = "HOST:PORT")]
+    pub rpc_advertise: Option<String>,
+    /// Address for nodes that join, used where the cluster's authority is kept [default: `rpc_listen`, next port]
+    #[arg(long, env = "CAIRN_JOIN_LISTEN", value_name = "ADDR:PORT")]
+    pub join_listen: Option<SocketAddr>,
     /// Name of the region [default: us-east-1]
     #[arg(long, env = "CAIRN_REGION", value_name = "NAME")]
     pub region: Option<String>,

@@ -130,3 +130,41 @@ fn sizes_and_times_print_as_they_are_read() {
         Duration::from_secs(25 * 3600)
     );
 }
+
+#[test]
+fn a_node_needs_no_disks_and_keeps_its_index_in_its_directory() {
+    let config = Config::load(&flags("--node-dir /n")).unwrap();
+    let node = config.node.unwrap();
+    assert_eq!(config.index_dir, std::path::Path::new("/n/index"));
+    assert_eq!(node.rpc_listen.to_string(), "0.0.0.0:9002");
+    assert_eq!(node.join_listen.to_string(), "0.0.0.0:9003");
+    assert_eq!(node.rpc_advertise, None, "nobody can connect to 0.0.0.0");
+    let config = Config::load(&flags("--node-dir /n --rpc-listen 127.0.0.11:7000")).unwrap();
+    let node = config.node.unwrap();
+    assert_eq!(node.rpc_advertise.as_deref(), Some("127.0.0.11:7000"));
+    assert_eq!(Config::load(&flags("--data /a")).unwrap().node, None);
+}
+
+#[test]
+fn settings_of_a_node_that_cannot_be_are_refused() {
+    let refusals = [
+        ("--data /a --rpc-listen 127.0.0.1:1", "rpc_listen"),
+        ("--node-dir /n --rpc-advertise 0.0.0.0:9002", "one machine"),
+        ("--node-dir /n --rpc-advertise n1.example", "no port"),
+        ("--node-dir /n --rpc-advertise n1.example:0", "from 1"),
+        ("--node-dir /n --rpc-advertise a/b:9", "names no host"),
+        ("--node-dir /n --rpc-advertise ::1:9", "brackets"),
+        ("--node-dir /n --rpc-listen 127.0.0.1:65535", "join_listen"),
+        (
+            "--node-dir /n --rpc-listen 127.0.0.1:7 --join-listen 127.0.0.1:7",
+            "join_listen",
+        ),
+    ];
+    for (line, word) in refusals {
+        let error = Config::load(&flags(line)).unwrap_err().to_string();
+        assert!(error.contains(word), "{line}: {error}");
+    }
+    for good in ["n1.example:9002", "10.1.2.3:9", "[fd00::1]:9"] {
+        assert_eq!(parse_address(good).as_deref(), Ok(good));
+    }
+}

@@ -23,13 +23,28 @@ pub struct RootCredentials {
     pub secret_key: String,
 }
 
+/// A server as a node of a region of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeConfig {
+    /// Directory of the node.
+    pub dir: PathBuf,
+    /// Address for calls of other nodes.
+    pub rpc_listen: SocketAddr,
+    /// Where other nodes reach it, `host:port`; `None` where that was not said and cannot be told.
+    pub rpc_advertise: Option<String>,
+    /// Address for nodes that join.
+    pub join_listen: SocketAddr,
+}
+
 /// The configuration in force.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Directories of the disks; at least one.
+    /// Directories of the disks; at least one on a single machine.
     pub data: Vec<PathBuf>,
     /// Directory of the index.
     pub index_dir: PathBuf,
+    /// What this server is in a region of several; `None` on a single machine.
+    pub node: Option<NodeConfig>,
     /// Address of the S3 service.
     pub listen: SocketAddr,
     /// Address of /metrics and /health.
@@ -110,10 +125,12 @@ impl Config {
         let (settings, text) = source.load()?;
         let place = Place { source, text };
         let data = data_dirs(&settings, &place)?;
+        let node = node(&settings, &place)?;
+        let home = node.as_ref().map_or_else(|| &data[0], |node| &node.dir);
         let index_dir = settings
             .index_dir
             .clone()
-            .unwrap_or_else(|| data[0].join("index"));
+            .unwrap_or_else(|| home.join("index"));
         let listen = settings
             .listen
             .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 9000)));
@@ -128,6 +145,7 @@ impl Config {
         let config = Self {
             data,
             index_dir,
+            node,
             listen,
             admin_listen,
             region: settings
@@ -231,7 +249,8 @@ impl Config {
 
 fn data_dirs(settings: &Settings, place: &Place<'_>) -> Result<Vec<PathBuf>, ConfigError> {
     let data = settings.data.clone().unwrap_or_default();
-    if data.is_empty() || data.iter().any(|dir| dir.as_os_str().is_empty()) {
+    let needs_one = settings.node_dir.is_none();
+    if (needs_one && data.is_empty()) || data.iter().any(|dir| dir.as_os_str().is_empty()) {
         return Err(place.error(
             "data",
             "name at least one directory, for example --data ./data",
@@ -250,6 +269,94 @@ fn data_dirs(settings: &Settings, place: &Place<'_>) -> Result<Vec<PathBuf>, Con
         ));
     }
     Ok(data)
+}
+
+fn node(settings: &Settings, place: &Place<'_>) -> Result<Option<NodeConfig>, ConfigError> {
+    let Some(dir) = settings.node_dir.clone() else {
+        let given = [
+            ("rpc_listen", settings.rpc_listen.is_some()),
+            ("rpc_advertise", settings.rpc_advertise.is_some()),
+            ("join_listen", settings.join_listen.is_some()),
+        ];
+        return match given.iter().find(|(_, is_given)| *is_given) {
+            Some((name, _)) => Err(place.error(name, "means nothing without `node_dir`")),
+            None => Ok(None),
+        };
+    };
+    if dir.as_os_str().is_empty() {
+        return Err(place.error("node_dir", "name a directory"));
+    }
+    let rpc_listen = settings
+        .rpc_listen
+        .unwrap_or(SocketAddr::from(([0, 0, 0, 0], 9002)));
+    let rpc_advertise = match &settings.rpc_advertise {
+        Some(address) => {
+            let good = parse_address(address).map_err(|why| place.error("rpc_advertise", why))?;
+            Some(good)
+        }
+        None if rpc_listen.ip().is_unspecified() || rpc_listen.port() == 0 => None,
+        None => Some(rpc_listen.to_string()),
+    };
+    let next_port = match rpc_listen.port() {
+        0 => 0,
+        u16::MAX if settings.join_listen.is_none() => {
+            return Err(place.error(
+                "join_listen",
+                "is needed: no port follows that of `rpc_listen`",
+            ));
+        }
+        port => port.wrapping_add(1),
+    };
+    let join_listen = settings
+        .join_listen
+        .unwrap_or(SocketAddr::new(rpc_listen.ip(), next_port));
+    if join_listen == rpc_listen && rpc_listen.port() != 0 {
+        return Err(place.error(
+            "join_listen",
+            "is `rpc_listen` too; give it an address of its own",
+        ));
+    }
+    Ok(Some(NodeConfig {
+        dir,
+        rpc_listen,
+        rpc_advertise,
+        join_listen,
+    }))
+}
+
+/// An address that others can connect to: `host:port`, the host a name or an address of one machine.
+///
+/// # Errors
+/// Why it is none.
+pub fn parse_address(text: &str) -> Result<String, String> {
+    let wrong = |why: &str| Err(format!("`{text}` {why}; write for example `10.0.0.5:9002`"));
+    let Some((host, port)) = text.rsplit_once(':') else {
+        return wrong("has no port");
+    };
+    if !port.parse::<u16>().is_ok_and(|port| port != 0) {
+        return wrong("has no port from 1 to 65535");
+    }
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    let is_name = |host: &str| {
+        !host.is_empty()
+            && host.len() <= 253
+            && host
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b))
+    };
+    match bare.unwrap_or(host).parse::<std::net::IpAddr>() {
+        Ok(ip) if ip.is_unspecified() || ip.is_multicast() => {
+            wrong("is not the address of one machine, so nobody can connect to it")
+        }
+        Ok(ip) if ip.is_ipv6() != bare.is_some() => {
+            wrong("needs brackets around an IPv6 address alone")
+        }
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) if bare.is_none() && is_name(host) => Ok(text.to_owned()),
+        Err(_) => wrong("names no host"),
+    }
 }
 
 fn memory(settings: &Settings, place: &Place<'_>) -> Result<MemoryPlan, ConfigError> {

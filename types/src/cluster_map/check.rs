@@ -95,7 +95,7 @@ fn check_places(map: &ClusterMap) -> Result<(), MapFault> {
     }
     for disk in &map.disks {
         let (id, node) = (disk.id, disk.node);
-        if map.cluster(disk.cluster).is_none() {
+        if disk.cluster != ChunkClusterId::NONE && map.cluster(disk.cluster).is_none() {
             return Err(MapFault::NoSuchCluster {
                 disk: id,
                 cluster: disk.cluster,

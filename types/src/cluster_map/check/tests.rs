@@ -125,6 +125,24 @@ fn places_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn a_disk_may_be_in_no_chunk_cluster_yet_and_has_no_place_in_a_group_then() {
+    let mut view = region(1, 3);
+    let spare = DiskInfo {
+        id: DiskId(7),
+        cluster: ChunkClusterId::NONE,
+        ..view.map.disks[0].clone()
+    };
+    view.map.disks.push(spare);
+    assert_eq!(check_map(&view), Ok(()));
+    view.groups.get_mut(&PgId(1)).expect("a group").disks[0] = DiskId(7);
+    let foreign = check_map(&view).expect_err("it must be refused");
+    assert!(
+        matches!(foreign, MapFault::Group(GroupFault::ForeignDisk { .. })),
+        "{foreign}"
+    );
+}
+
+#[test]
 fn groups_that_break_their_promise_are_refused_with_the_reason() {
     let twice = fault(|view| {
         let group = view.groups.get_mut(&PgId(1)).expect("a group");
