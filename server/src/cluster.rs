@@ -6,18 +6,21 @@
 use crate::disks;
 use anyhow::Result;
 use chunkstore::{DiskUsage, Finding, HealthSink, ShardStore};
-use index::Index;
+use index::{Index, ReplaceError};
 use scheduler::DirtyGroups;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, watch};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use types::pg::{self, PgClass, PlacementGroup};
-use types::{ClusterView, DiskId, DiskState, ErasureProfile};
+use types::{ChunkCluster, ClusterView, DiskId, DiskState, Domain, ErasureProfile};
 
 /// Evidence that waits to be acted on; more is dropped, since it is repeated as long as it holds.
 const EVIDENCE_MAX: usize = 256;
+
+/// How often a change of the map is tried again because another came first.
+const MARK_ATTEMPTS: usize = 10;
 
 /// A disk as `/admin/v1/disks` shows it.
 pub struct DiskReport {
@@ -82,7 +85,7 @@ impl HealthSink for Health {
     }
 
     fn unreachable(&self, disk: DiskId, reason: &str) {
-        // All disks of a single machine are in this process.
+        // It counts for disks of this process only: of other nodes, who hears whom decides.
         self.disk_failed(disk, DiskState::Down, reason);
     }
 
@@ -158,56 +161,103 @@ impl Cluster {
         }
     }
 
-    /// Acts on evidence until the data path is gone: marks disks in the map, never improving a state.
+    /// The view in force.
+    #[must_use]
+    pub fn view(&self) -> Arc<ClusterView> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    /// Publishes a view that the index holds, unless a newer one is published already; whether it was.
+    pub fn publish(&self, view: ClusterView) -> bool {
+        let view = Arc::new(view);
+        self.view.send_if_modified(|current| {
+            let is_newer = view.map.epoch > current.map.epoch;
+            if is_newer {
+                *current = view;
+            }
+            is_newer
+        })
+    }
+
+    /// Acts on evidence until the data path is gone: marks disks of this process in the map, never improving a
+    /// state. Evidence about disks of other nodes changes no map: their own nodes see what fails there, and whether
+    /// a node can be reached is not for one other node to say.
     pub async fn act_on_evidence(&self, index: &Index, mut queue: EvidenceQueue) {
         while let Some(evidence) = queue.0.recv().await {
-            let Evidence {
-                disk,
-                state,
-                reason,
-            } = evidence;
-            let current = self.view.borrow().map.state(disk);
-            if severity(state) <= severity(current) {
+            let is_local = |local: &BTreeMap<_, _>| local.contains_key(&evidence.disk);
+            if !self.local.get().is_some_and(is_local) {
+                let Evidence { disk, reason, .. } = evidence;
+                debug!(%disk, reason, "a disk of another node does not serve this one");
                 continue;
             }
-            error!(%disk, state = state_name(state), reason, "disk marked in the cluster map");
-            metrics::counter!("cairn_disk_failures_total").increment(1);
-            let view = self.view.borrow().clone();
+            if let Err(error) = self.mark(index, &evidence).await {
+                error!(%error, "the cluster map could not be changed; it is tried again with the next evidence");
+            }
+        }
+    }
+
+    /// Brings the state of a disk in the map down to what the evidence says.
+    async fn mark(&self, index: &Index, evidence: &Evidence) -> Result<(), ReplaceError> {
+        let Evidence {
+            disk,
+            state,
+            reason,
+        } = evidence;
+        let mut is_told = false;
+        for attempt in 1.. {
+            let view = self.view();
+            // Its own state, whatever is thought of its node.
+            let current = view.map.disk(*disk).map(|info| info.state);
+            if current.is_none_or(|current| severity(*state) <= severity(current)) {
+                break;
+            }
+            if !std::mem::replace(&mut is_told, true) {
+                error!(%disk, state = state_name(*state), reason, "disk marked in the cluster map");
+                metrics::counter!("cairn_disk_failures_total").increment(1);
+            }
             let mut next = ClusterView {
-                map: view.map.with_disk_state(disk, state),
-                ..(*view).clone()
+                map: view.map.with_disk_state(*disk, *state),
+                groups: view.groups.clone(),
             };
             if let Err(error) = ensure_writable(&mut next) {
                 warn!(%error, "writes stop until a disk is back or replaced");
             }
-            if let Err(error) = self.change(index, next).await {
-                error!(%error, "the cluster map could not be changed; it is tried again with the next evidence");
-                self.reload(index).await;
+            match self.change(index, next).await {
+                Ok(()) => break,
+                Err(ReplaceError::Changed) if attempt < MARK_ATTEMPTS => {
+                    self.reload(index).await;
+                }
+                Err(error) => {
+                    self.reload(index).await;
+                    return Err(error);
+                }
             }
         }
+        Ok(())
     }
 
-    /// Publishes the stored view if it is ahead of the published one: a change whose answer was lost.
-    async fn reload(&self, index: &Index) {
+    /// Publishes the stored view if it is ahead of the published one: another process changed it, or a change of
+    /// this one had no answer. Whether it was.
+    pub async fn reload(&self, index: &Index) -> bool {
         match index.cluster_view().await {
-            Ok(Some(stored)) if stored.map.epoch > self.view.borrow().map.epoch => {
-                self.view.send_replace(Arc::new(stored));
+            Ok(stored) => stored.is_some_and(|stored| self.publish(stored)),
+            Err(error) => {
+                error!(%error, "the cluster map could not be read");
+                false
             }
-            Ok(_) => {}
-            Err(error) => error!(%error, "the cluster map could not be read"),
         }
     }
 
-    /// Stores `next`, one epoch after the published view, and publishes it.
+    /// Stores `next`, one epoch after the view that it was made from, and publishes it.
     ///
     /// # Errors
-    /// The index could not store it; nothing is published then.
-    pub async fn change(&self, index: &Index, next: ClusterView) -> Result<()> {
+    /// The index could not store it, or another change came first; nothing is published then.
+    pub async fn change(&self, index: &Index, next: ClusterView) -> Result<(), ReplaceError> {
         index
             .replace_cluster_view(next.map.epoch - 1, &next)
             .await?;
         info!(epoch = next.map.epoch, "cluster map changed");
-        self.view.send_replace(Arc::new(next));
+        self.publish(next);
         Ok(())
     }
 }
@@ -249,12 +299,14 @@ pub async fn store_in_steps(
     }
 }
 
-/// Sees to it that large objects can be stored: when no striped group takes writes, adds groups with the
-/// profile that suits the disks that are left, as long as that profile can bear a further loss.
+/// Sees to it that large objects can be stored in every chunk cluster: where no striped group takes writes, adds
+/// groups with the profile that suits the disks that are left, as long as that profile can bear the loss of any one
+/// failure domain of the cluster. Disks that are in no cluster yet are left alone.
 ///
 /// # Errors
-/// Too few disks are left for that.
+/// In some cluster too few disks are left for that; the others were seen to.
 pub fn ensure_writable(view: &mut ClusterView) -> Result<()> {
+    let mut outcome = Ok(());
     for cluster in view.map.clusters.clone() {
         let writable = |group: &PlacementGroup| {
             group.cluster == cluster.id
@@ -264,27 +316,37 @@ pub fn ensure_writable(view: &mut ClusterView) -> Result<()> {
         if view.groups.values().any(writable) {
             continue;
         }
-        let left =
-            view.map.disks.iter().filter(|disk| {
-                disk.cluster == cluster.id && view.map.state_of(disk).takes_writes()
-            });
-        let domains: BTreeSet<u128> = left
-            .map(|disk| view.map.domain_label(disk.id, cluster.domain))
-            .collect();
-        let profile =
-            ErasureProfile::for_disks(domains.len()).filter(|profile| profile.parity() > 0);
-        let profile = profile.ok_or_else(|| {
-            anyhow::anyhow!(
-                "{} disks of cluster {} take writes, too few to bear a loss",
-                domains.len(),
-                cluster.id
-            )
-        })?;
-        let count = pg::group_count(domains.len(), profile);
-        info!(%profile, "adding placement groups over the disks that are left");
-        disks::add_groups(view, &cluster, PgClass::Fallback, profile, count)?;
+        let added = add_fallback(view, &cluster);
+        outcome = outcome.and(added);
     }
-    Ok(())
+    outcome
+}
+
+fn add_fallback(view: &mut ClusterView, cluster: &ChunkCluster) -> Result<()> {
+    let mut left: BTreeMap<u128, usize> = BTreeMap::new();
+    for disk in &view.map.disks {
+        if disk.cluster == cluster.id && view.map.state_of(disk).takes_writes() {
+            let label = view.map.domain_label(disk.id, cluster.domain);
+            *left.entry(label).or_default() += 1;
+        }
+    }
+    let fewest = left.values().min().copied().unwrap_or_default();
+    let profile = match cluster.domain {
+        Domain::Zone => ErasureProfile::for_zones(left.len(), fewest).map(|(striped, _)| striped),
+        Domain::Disk | Domain::Node | Domain::Rack => ErasureProfile::for_disks(left.len()),
+    };
+    let profile = profile.filter(|profile| profile.parity() > 0);
+    let profile = profile.ok_or_else(|| {
+        let (domain, id) = (cluster.domain, cluster.id);
+        anyhow::anyhow!(
+            "{} {domain}s of cluster {id} take writes, too few to bear a loss",
+            left.len()
+        )
+    })?;
+    let disks: usize = left.values().sum();
+    info!(%profile, "adding placement groups over the disks that are left");
+    let count = pg::group_count(disks, profile);
+    disks::add_groups(view, cluster, PgClass::Fallback, profile, count)
 }
 
 /// Words for a state.

@@ -6,21 +6,29 @@ use super::message::{
 };
 use super::{LIST_MAX, Message, ShardMethod};
 use crate::block;
-use crate::shard::ShardStore;
+use crate::health::{HealthSink, NoHealthSink, report_silence};
+use crate::shard::{PutShardError, ShardStore};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
+use tokio::time::sleep;
 use types::limits::BLOCK_BYTES;
 use types::wire::DecodeError;
-use types::{ClusterView, DiskId};
+use types::{ClusterView, DiskId, DiskState};
+
+/// A disk that has not answered after so long is taken for one that never will: a little less than callers wait.
+const SILENT: Duration = Duration::from_secs(8);
 
 /// The disks of this node, as others reach them.
 #[derive(Debug)]
 pub struct ShardService {
     disks: RwLock<BTreeMap<DiskId, Arc<dyn ShardStore>>>,
     view: watch::Receiver<Arc<ClusterView>>,
+    health: Arc<dyn HealthSink>,
 }
 
 impl ShardService {
@@ -34,6 +42,33 @@ impl ShardService {
         Self {
             disks: RwLock::new(disks.collect()),
             view,
+            health: Arc::new(NoHealthSink),
+        }
+    }
+
+    /// Tells `health` of disks that fail what other nodes ask of them: those cannot tell what is the disk's fault
+    /// and what the network's, and leave it to this node.
+    #[must_use]
+    pub fn with_health(self, health: Arc<dyn HealthSink>) -> Self {
+        Self { health, ..self }
+    }
+
+    /// Waits for a disk's answer, and tells of one that does not come.
+    async fn heed<T>(&self, disk: &dyn ShardStore, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        tokio::select! {
+            biased;
+            answer = &mut answer => return answer,
+            () = sleep(SILENT) => report_silence(&*self.health, disk.disk(), SILENT),
+        }
+        answer.await
+    }
+
+    fn note(&self, error: &PutShardError) {
+        if let PutShardError::ReadOnly { disk, reason } | PutShardError::Failed { disk, reason } =
+            error
+        {
+            self.health.disk_failed(*disk, DiskState::ReadOnly, reason);
         }
     }
 
@@ -79,7 +114,9 @@ impl ShardService {
                 ..Failure::of(kind::OLD_GROUP, "the writer's cluster map is old")
             });
         }
-        disk.put(put.with(request.body)?).await?;
+        let stored = disk.put(put.with(request.body)?);
+        let stored = self.heed(&*disk, stored).await;
+        stored.inspect_err(|error| self.note(error))?;
         Ok(Message::default())
     }
 
@@ -92,7 +129,8 @@ impl ShardService {
             }
             .into());
         }
-        let blocks = disk.read(read.key.into(), read.first, read.count).await?;
+        let blocks = disk.read(read.key.into(), read.first, read.count);
+        let blocks = self.heed(&*disk, blocks).await?;
         let numbered = blocks.bytes.chunks(BLOCK_BYTES).zip(read.first..);
         let checksum = |(bytes, number): (&[u8], u32)| {
             block::checksum(&blocks.info.key, blocks.info.profile, number, bytes)
@@ -153,3 +191,6 @@ impl ShardService {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -138,8 +138,10 @@ impl StripePut {
         let options = self.store.options;
         let mut verdict = self.quorum.verdict(marks);
         let mut timer = std::pin::pin!(sleep(patience(verdict, &options)));
-        while verdict != Verdict::Failed && !(verdict == Verdict::Durable && self.is_answered()) {
-            let before = (verdict, self.is_answered());
+        while verdict != Verdict::Failed
+            && !(verdict == Verdict::Durable && self.is_answered(marks))
+        {
+            let before = (verdict, self.is_answered(marks));
             tokio::select! {
                 biased;
                 Some((position, answer)) = self.requests.next() => self.take(position, answer),
@@ -150,7 +152,7 @@ impl StripePut {
                 },
             }
             verdict = self.quorum.verdict(marks);
-            if before != (verdict, self.is_answered()) {
+            if before != (verdict, self.is_answered(marks)) {
                 timer.set(sleep(patience(verdict, &options)));
             }
         }
@@ -165,8 +167,9 @@ impl StripePut {
         }
     }
 
-    fn is_answered(&self) -> bool {
-        self.quorum.pending.is_empty()
+    /// Whether nothing is worth waiting for: who is out by the map may never answer.
+    fn is_answered(&self, marks: Marks) -> bool {
+        self.quorum.pending.minus(marks.down).is_empty()
     }
 
     /// What the map says now of the disks that the stripe was sent to.

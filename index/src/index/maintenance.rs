@@ -198,8 +198,18 @@ impl Index {
         ops::control::cluster_view(&self.ctx).await
     }
 
+    /// The epoch of the map that is stored, 0 before the first was: whether there is a newer view than the one at
+    /// hand, for the price of one record.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn cluster_epoch(&self) -> Result<u64, StoreError> {
+        ops::control::cluster_epoch(&self.ctx).await
+    }
+
     /// Replaces the map of epoch `expected` (0: there is none) and its groups by `view`, whose map has a higher
-    /// epoch. Groups are added or changed, never removed.
+    /// epoch. Groups are added or changed, never removed. Of several processes that change the view at once one
+    /// succeeds at the most.
     ///
     /// # Errors
     /// [`ReplaceError`].

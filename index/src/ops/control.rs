@@ -127,12 +127,24 @@ async fn load_groups(owner: &PartitionOwner) -> Result<Vec<GroupRecord>, StoreEr
     }
 }
 
+/// The epoch of the map that is stored; 0 before the first was.
+pub(crate) async fn cluster_epoch(ctx: &Context) -> Result<u64, StoreError> {
+    let map = load::<ClusterMap>(ctx.control(), &Key::ClusterMap).await?;
+    Ok(map.map_or(0, |map| map.record.epoch))
+}
+
 pub(crate) async fn cluster_view(ctx: &Context) -> Result<Option<ClusterView>, StoreError> {
-    let Some(map) = load::<ClusterMap>(ctx.control(), &Key::ClusterMap).await? else {
-        return Ok(None);
-    };
-    let groups = load_groups(ctx.control()).await?;
-    Ok(Some(view_of(map.record, groups)))
+    let owner = ctx.control();
+    let mut map = load::<ClusterMap>(owner, &Key::ClusterMap).await?;
+    while let Some(read) = map {
+        let groups = load_groups(owner).await?;
+        // Groups that the next map has changed are not to be had as this one knew them.
+        map = load::<ClusterMap>(owner, &Key::ClusterMap).await?;
+        if map.as_ref().is_some_and(|now| now.seq == read.seq) {
+            return Ok(Some(view_of(read.record, groups)));
+        }
+    }
+    Ok(None)
 }
 
 /// The map with those groups that it knows of.
@@ -161,6 +173,7 @@ pub(crate) async fn replace_cluster_view(
     if map.as_ref().map_or(0, |loaded| loaded.record.epoch) != expected {
         return Err(ReplaceError::Changed);
     }
+    let turn = Turn::take(owner, map.map(|loaded| loaded.seq)).await?;
     let stored = load_groups(owner).await?;
     let plan = plan_groups(expected, &stored, &view.groups);
     if plan.changed.len() > PAGE {
@@ -170,29 +183,57 @@ pub(crate) async fn replace_cluster_view(
             limit: PAGE,
         });
     }
-    let seq = map.as_ref().map(|loaded| loaded.seq);
     for some in plan.left_over.chunks(PAGE) {
-        let mut draft = after_map(seq);
+        let mut draft = turn.draft();
         some.iter()
             .for_each(|group| draft.delete(&group_key(group)));
         committed(draft.commit(owner).await?)?;
     }
     for some in plan.added.chunks(PAGE) {
-        let mut draft = after_map(seq);
+        let mut draft = turn.draft();
         put_groups(&mut draft, some, view.map.epoch);
         committed(draft.commit(owner).await?)?;
     }
-    let mut draft = after_map(seq);
+    let mut draft = turn.draft();
     put_groups(&mut draft, &plan.changed, view.map.epoch);
     draft.put(&Key::ClusterMap, &view.map);
     committed(draft.commit(owner).await?)
 }
 
-/// A draft that depends on the map being as it was read.
-fn after_map(seq: Option<Seq>) -> Draft {
-    let mut draft = Draft::default();
-    draft.expect(&Key::ClusterMap, seq);
-    draft
+/// Under which those who change the view take turns.
+const TURN: &str = "cluster-change";
+
+/// Whoever took the last turn may change the view, which takes several batches; those of all others fail from then
+/// on. Without it two processes could each remove or complete what the other has begun.
+struct Turn {
+    key: Key,
+    map: Option<Seq>,
+    taken: Seq,
+}
+
+impl Turn {
+    /// Takes the turn for a change of the map that commit `map` wrote.
+    async fn take(owner: &PartitionOwner, map: Option<Seq>) -> Result<Self, ReplaceError> {
+        let name = TURN.to_owned();
+        let key = Key::SchedulerState { name };
+        let last = owner.get(&key.encode()).await?;
+        let mut draft = Draft::default();
+        draft.expect(&Key::ClusterMap, map);
+        draft.expect(&key, last.map(|last| last.seq));
+        draft.put_bytes(&key, Bytes::new());
+        match draft.commit(owner).await? {
+            Drafted::Committed(taken) => Ok(Self { key, map, taken }),
+            _ => Err(ReplaceError::Changed),
+        }
+    }
+
+    /// A draft that depends on the turn, and on the map being as it was read.
+    fn draft(&self) -> Draft {
+        let mut draft = Draft::default();
+        draft.expect(&Key::ClusterMap, self.map);
+        draft.expect(&self.key, Some(self.taken));
+        draft
+    }
 }
 
 fn put_groups(draft: &mut Draft, groups: &[PlacementGroup], epoch: u64) {

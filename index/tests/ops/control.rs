@@ -3,7 +3,9 @@
 use crate::faulty::FAULTS;
 use crate::world::World;
 use bytes::Bytes;
+use index::engine::memory::MemoryEngine;
 use index::{MissingShards, NewBody, ReplaceError, WriteCondition};
+use std::sync::Arc;
 use types::{ChunkClusterId, ClusterMap, ClusterView, DiskId, PgId, PlacementGroup};
 
 fn view(epoch: u64, groups: u32, version: u32) -> ClusterView {
@@ -64,6 +66,7 @@ async fn a_change_of_a_stale_view_is_refused() {
         .unwrap();
     let late = world.index.replace_cluster_view(1, &view(2, 10, 3)).await;
     assert_eq!(late, Err(ReplaceError::Changed));
+    assert_eq!(world.index.cluster_epoch().await, Ok(2));
     assert_eq!(
         world.index.cluster_view().await.unwrap(),
         Some(view(2, 10, 2))
@@ -81,6 +84,66 @@ async fn a_change_of_a_stale_view_is_refused() {
             limit: 100
         })
     );
+}
+
+/// A view of this epoch by one of several writers, whose mark all its new groups bear.
+fn view_by(writer: u32, base: &ClusterView, added: u32) -> ClusterView {
+    let mut next = base.clone();
+    next.map.epoch += 1;
+    let first = base.groups.last_key_value().map_or(0, |(id, _)| id.0) + 1;
+    for id in (first..first + added).map(PgId) {
+        let mut group = view(1, 1, writer).groups[&PgId(1)].clone();
+        group.id = id;
+        next.groups.insert(id, group);
+    }
+    // What there was is changed too, as far as one batch allows.
+    for group in next.groups.values_mut().take(50) {
+        group.version += 1;
+    }
+    next
+}
+
+/// Processes that change the view at once neither complete nor undo what another has begun, and whoever reads
+/// meanwhile sees what one of them stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_processes_that_change_the_view_one_succeeds_whole() {
+    for round in 0..20 {
+        let engine = Arc::new(MemoryEngine::new());
+        let open = || World::on_shared(Arc::clone(&engine) as _);
+        let (worlds, reader) = ([open(), open(), open()], open());
+        let first = view(1, 60, 1);
+        let stored = worlds[0].index.replace_cluster_view(0, &first).await;
+        stored.unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        for (writer, world) in worlds.clone().into_iter().enumerate() {
+            let view = view_by(writer as u32, &first, 130 + writer as u32);
+            tasks.spawn(async move {
+                let replaced = world.index.replace_cluster_view(1, &view).await;
+                replaced.is_ok().then_some(view)
+            });
+        }
+        let (mut seen, mut won) = (Vec::new(), Vec::new());
+        while !tasks.is_empty() {
+            seen.push(reader.index.cluster_view().await.unwrap().unwrap());
+            while let Some(ended) = tasks.try_join_next() {
+                won.extend(ended.unwrap());
+            }
+        }
+        let found = reader.index.cluster_view().await.unwrap().unwrap();
+        assert!(won.len() <= 1, "{} changes of one map", won.len());
+        let wanted = won.first().unwrap_or(&first);
+        assert!(found == *wanted, "round {round}: a mixture is stored");
+        assert!(
+            seen.iter().all(|view| *view == first || view == wanted),
+            "round {round}: a mixture was read"
+        );
+        // They may all have hindered each other; alone one gets through.
+        let next = view_by(9, &found, 130);
+        let alone = worlds[0].index.replace_cluster_view(found.map.epoch, &next);
+        alone.await.unwrap();
+        let found = reader.index.cluster_view().await.unwrap();
+        assert!(found == Some(next), "round {round}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! An engine that fails a chosen commit, before or after it happened.
+//! An engine that fails a chosen commit, before or after it happened, or that several processes share.
 
 use async_trait::async_trait;
 use index::store::{
@@ -26,6 +26,7 @@ pub struct FaultyStore {
     inner: Arc<dyn IndexStore>,
     /// Commits to go until the fault; and the fault.
     armed: Mutex<Option<(u64, Fault)>>,
+    is_shared: bool,
 }
 
 impl FaultyStore {
@@ -33,6 +34,16 @@ impl FaultyStore {
         Arc::new(Self {
             inner,
             armed: Mutex::new(None),
+            is_shared: false,
+        })
+    }
+
+    /// One that other processes write to as well.
+    pub fn shared(inner: Arc<dyn IndexStore>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            armed: Mutex::new(None),
+            is_shared: true,
         })
     }
 
@@ -104,6 +115,10 @@ impl IndexStore for FaultyStore {
 
     async fn trim(&self, partition: PartitionId, up_to: Seq) -> Result<(), StoreError> {
         self.inner.trim(partition, up_to).await
+    }
+
+    fn has_other_writers(&self) -> bool {
+        self.is_shared
     }
 
     async fn last_seq(&self, partition: PartitionId) -> Result<Seq, StoreError> {

@@ -32,7 +32,15 @@ impl World {
     }
 
     pub fn on(engine: Arc<dyn IndexStore>) -> Self {
-        let store = FaultyStore::new(engine);
+        Self::with(FaultyStore::new(engine))
+    }
+
+    /// One of several processes on the same engine.
+    pub fn on_shared(engine: Arc<dyn IndexStore>) -> Self {
+        Self::with(FaultyStore::shared(engine))
+    }
+
+    fn with(store: Arc<FaultyStore>) -> Self {
         let clock = Arc::new(ManualClock::at(START_MS));
         let ids = Arc::new(IdSource::new(&SeededEntropy::new(7)));
         let index = open(&store, &clock, 1);

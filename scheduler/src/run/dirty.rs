@@ -58,6 +58,16 @@ impl DirtyGroups {
         self.waiting.lock().shards.pop_first()
     }
 
+    /// Takes up to `max` shards and up to `max` groups, to hand them to another node.
+    #[must_use]
+    pub fn take(&self, max: usize) -> (Vec<ShardKey>, Vec<PgId>) {
+        let mut waiting = self.waiting.lock();
+        let shards = std::iter::from_fn(|| waiting.shards.pop_first());
+        let shards = shards.take(max).collect();
+        let groups = std::iter::from_fn(|| waiting.groups.pop_first());
+        (shards, groups.take(max).collect())
+    }
+
     /// Takes the group that can bear the fewest further losses; the lowest id among equals.
     #[must_use]
     pub fn take_most_urgent(&self, view: &ClusterView) -> Option<PgId> {
