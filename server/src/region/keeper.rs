@@ -19,7 +19,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::{info, warn};
-use types::{ClusterMap, ClusterView, DiskId, DiskState, NodeId};
+use types::{ChunkClusterId, ClusterMap, ClusterView, DiskInfo, DiskState, NodeId};
 
 /// What a keeper is given.
 pub struct Keeping {
@@ -94,9 +94,9 @@ impl Keeping {
         if next == down {
             return Ok(());
         }
-        let back: Vec<DiskId> = disks_of(&view.map, down.difference(&next)).collect();
+        let back: Vec<&DiskInfo> = disks_of(&view.map, down.difference(&next)).collect();
         if !back.is_empty() {
-            returned::remember(&self.index, back).await?;
+            returned::remember(&self.index, back.into_iter().map(|disk| disk.id)).await?;
         }
         let mut changed = ClusterView {
             map: view.map.with_nodes_down(&next),
@@ -136,7 +136,10 @@ fn witnesses(map: &ClusterMap) -> Vec<Witness> {
     let witness = in_use.map(|node| Witness {
         id: node.id,
         zone: node.zone,
-        disks: disks_of(map, [&node.id].into_iter()).count(),
+        // Disks that are in no chunk cluster hold nothing that could be lost.
+        disks: disks_of(map, [&node.id].into_iter())
+            .filter(|disk| disk.cluster != ChunkClusterId::NONE)
+            .count(),
     });
     witness.collect()
 }
@@ -145,14 +148,13 @@ fn witnesses(map: &ClusterMap) -> Vec<Witness> {
 fn disks_of<'a>(
     map: &'a ClusterMap,
     nodes: impl Iterator<Item = &'a NodeId>,
-) -> impl Iterator<Item = DiskId> {
+) -> impl Iterator<Item = &'a DiskInfo> {
     let nodes: BTreeSet<NodeId> = nodes.copied().collect();
     let disks = map
         .disks
         .iter()
         .filter(move |disk| nodes.contains(&disk.node));
-    let in_use = disks.filter(|disk| disk.state != DiskState::Removed);
-    in_use.map(|disk| disk.id)
+    disks.filter(|disk| disk.state != DiskState::Removed)
 }
 
 #[cfg(test)]
