@@ -39,6 +39,15 @@ pub enum CallError {
     Unknown(String),
 }
 
+/// How much is expected of an answer, so that whoever carries it can keep long ones out of the way of short ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerSize {
+    /// Outcomes, or one value of at most `types::limits::VALUE_BYTES_MAX`.
+    Short,
+    /// A page of records, which may have megabytes.
+    Page,
+}
+
 /// Carries requests to other nodes.
 #[async_trait]
 pub trait IndexCaller: Send + Sync + std::fmt::Debug {
@@ -50,6 +59,7 @@ pub trait IndexCaller: Send + Sync + std::fmt::Debug {
         &self,
         to: NodeId,
         request: Bytes,
+        answer: AnswerSize,
         deadline: Duration,
     ) -> Result<Bytes, CallError>;
 }

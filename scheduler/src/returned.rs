@@ -4,12 +4,14 @@
 
 use crate::worker::StepError;
 use bytes::Bytes;
-use index::Index;
+use index::{Index, ReplaceError};
 use std::collections::BTreeSet;
 use types::{DiskId, record};
 
 /// The name under which the list is kept.
 const NAME: &str = "returned-disks";
+/// Changes by others in a row, after which a change is given up.
+const TRIES: usize = 20;
 
 record! {
     /// The list.
@@ -28,20 +30,31 @@ async fn load(index: &Index) -> Result<(BTreeSet<DiskId>, Option<u64>), StepErro
     Ok((record.disks.into_iter().collect(), Some(kept.seq)))
 }
 
-async fn store(index: &Index, disks: BTreeSet<DiskId>, seq: Option<u64>) -> Result<(), StepError> {
-    let disks = disks.into_iter().collect();
-    let value = Bytes::from(
-        ReturnedDisks {
-            disks,
-            ..Default::default()
+/// Changes the list by compare-and-set, again when another process did so meanwhile.
+async fn change(
+    index: &Index,
+    change: impl Fn(&mut BTreeSet<DiskId>),
+) -> Result<(), StepError> {
+    for _ in 0..TRIES {
+        let (mut list, seq) = load(index).await?;
+        let before = list.clone();
+        change(&mut list);
+        if list == before {
+            return Ok(());
         }
-        .encode(),
-    );
-    index
-        .replace_scheduler_state(NAME, seq, value)
-        .await
-        .map_err(StepError::of)?;
-    Ok(())
+        let record = ReturnedDisks {
+            disks: list.into_iter().collect(),
+            ..Default::default()
+        };
+        let value = Bytes::from(record.encode());
+        match index.replace_scheduler_state(NAME, seq, value).await {
+            Err(ReplaceError::Changed) => {}
+            other => return other.map(drop).map_err(StepError::of),
+        }
+    }
+    Err(StepError(format!(
+        "the list of returned disks was changed by others {TRIES} times in a row"
+    )))
 }
 
 /// Adds disks; durable on return.
@@ -52,14 +65,8 @@ pub async fn remember(
     index: &Index,
     disks: impl IntoIterator<Item = DiskId>,
 ) -> Result<(), StepError> {
-    let (mut list, seq) = load(index).await?;
-    let before = list.len();
-    list.extend(disks);
-    if list.len() == before {
-        Ok(())
-    } else {
-        store(index, list, seq).await
-    }
+    let disks: BTreeSet<DiskId> = disks.into_iter().collect();
+    change(index, |list| list.extend(&disks)).await
 }
 
 /// The disks on the list.
@@ -75,12 +82,5 @@ pub async fn remembered(index: &Index) -> Result<BTreeSet<DiskId>, StepError> {
 /// # Errors
 /// The index could not be read or changed.
 pub async fn forget(index: &Index, walked: &BTreeSet<DiskId>) -> Result<(), StepError> {
-    let (mut list, seq) = load(index).await?;
-    let before = list.len();
-    list.retain(|disk| !walked.contains(disk));
-    if list.len() == before {
-        Ok(())
-    } else {
-        store(index, list, seq).await
-    }
+    change(index, |list| list.retain(|disk| !walked.contains(disk))).await
 }

@@ -1,6 +1,7 @@
 //! The admin address: metrics, health, and the state of the disks. It gives no access to objects, and
 //! listens on the loopback interface unless it is told otherwise.
 
+use crate::assemble::Storage;
 use crate::cluster::Cluster;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -10,20 +11,39 @@ use axum::{Json, Router};
 use index::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What the admin routes show.
+/// What the admin routes show. Clones show the same.
 #[derive(Clone)]
 pub struct Admin {
-    /// The collected metrics.
-    pub metrics: PrometheusHandle,
-    /// The disks.
-    pub cluster: Arc<Cluster>,
-    /// The index.
-    pub index: Index,
+    metrics: PrometheusHandle,
+    /// The disks and the index, once they are open.
+    open: Arc<OnceLock<(Arc<Cluster>, Index)>>,
     /// True from the moment that requests are served until the drain begins.
-    pub ready: Arc<AtomicBool>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Admin {
+    /// Shows the collected metrics, and that nothing is open yet.
+    pub fn new(metrics: PrometheusHandle) -> Self {
+        Self {
+            metrics,
+            open: Arc::default(),
+            ready: Arc::default(),
+        }
+    }
+
+    /// Shows `storage` from now on.
+    pub fn show(&self, storage: &Storage) {
+        let open = (Arc::clone(&storage.cluster), storage.index.clone());
+        assert!(self.open.set(open).is_ok(), "storage is opened once");
+    }
+
+    /// Says whether requests are served.
+    pub fn ready(&self, is_ready: bool) {
+        self.ready.store(is_ready, Ordering::Relaxed);
+    }
 }
 
 /// One disk in `/admin/v1/disks`.
@@ -50,7 +70,7 @@ pub fn router(admin: Admin) -> Router {
 
 /// 200 while a restart would not help; 503 once the index takes no commits any more.
 async fn live(State(admin): State<Admin>) -> impl IntoResponse {
-    match admin.index.failure() {
+    match admin.open.get().and_then(|(_, index)| index.failure()) {
         None => (StatusCode::OK, "alive\n".to_owned()),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("restart: {why}\n")),
     }
@@ -58,16 +78,20 @@ async fn live(State(admin): State<Admin>) -> impl IntoResponse {
 
 /// 200 while every object can be read and written, 503 otherwise.
 async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
+    let starting = (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping\n");
+    let Some((cluster, index)) = admin.open.get() else {
+        return starting;
+    };
     if !admin.ready.load(Ordering::Relaxed) {
-        return (StatusCode::SERVICE_UNAVAILABLE, "starting or stopping\n");
+        return starting;
     }
-    if !admin.cluster.can_write() {
+    if !cluster.can_write() {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
             "too few disks to take writes safely\n",
         );
     }
-    if admin.index.failure().is_some() {
+    if index.failure().is_some() {
         return (
             StatusCode::SERVICE_UNAVAILABLE,
             "the index takes no commits until a restart\n",
@@ -77,12 +101,15 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn metrics(State(admin): State<Admin>) -> String {
-    admin.cluster.record_metrics();
+    if let Some((cluster, _)) = admin.open.get() {
+        cluster.record_metrics();
+    }
     admin.metrics.render()
 }
 
 async fn disks(State(admin): State<Admin>) -> Json<Vec<DiskStatus>> {
-    let disks = admin.cluster.disks().into_iter().map(|disk| DiskStatus {
+    let known = admin.open.get().map(|(cluster, _)| cluster.disks());
+    let disks = known.unwrap_or_default().into_iter().map(|disk| DiskStatus {
         id: disk.id.to_string(),
         state: disk.state,
         directory: disk.directory.map(|path| path.display().to_string()),

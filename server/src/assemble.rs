@@ -6,7 +6,8 @@ use crate::config::Config;
 use crate::disks::{self, FoundDisk, REGION};
 use anyhow::{Context, Result, ensure};
 use chunkstore::{
-    CatalogMemory, ChunkStore, ChunkStoreOptions, DiskConfig, DiskStore, OpenDiskError, ShardStore,
+    CatalogMemory, ChunkStore, ChunkStoreOptions, DiskConfig, DiskStore, HealthSink, OpenDiskError,
+    ShardStore,
 };
 use index::{Index, IndexConfig};
 use scheduler::{DirtyGroups, returned};
@@ -36,6 +37,23 @@ pub struct Storage {
     pub entropy: Arc<dyn Entropy>,
 }
 
+/// What a [`Storage`] is made of beside its disks.
+pub struct Parts {
+    /// Names, versions, manifests and control state.
+    pub index: Index,
+    /// The published view.
+    pub cluster: Arc<Cluster>,
+    /// What waits for repair.
+    pub dirty: Arc<DirtyGroups>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// A disk of this process, as readers and writers see it and as background tasks do.
+pub type OpenDisk = (LocalDisk, Arc<DiskStore>);
+
 impl Storage {
     /// Opens everything: finds the disks, opens the index, brings the map in line with what was found, and
     /// opens each disk. At the first start it gives the directories their identity. The queue holds what the
@@ -64,27 +82,46 @@ impl Storage {
         let index = open_index(config, &clock, &entropy)?;
         let view = settle_view(&index, first_view, &mut found, &entropy).await?;
         let (view, disks) = open_disks(config, &index, view, &found, &clock).await?;
-        Ok(Self::connect(config, index, view, disks, (clock, entropy)))
-    }
-
-    fn connect(
-        config: &Config,
-        index: Index,
-        view: ClusterView,
-        opened: Vec<(LocalDisk, Arc<DiskStore>)>,
-        (clock, entropy): (Arc<dyn Clock>, Arc<dyn Entropy>),
-    ) -> (Self, EvidenceQueue) {
+        let cluster = Arc::new(Cluster::new(view));
         let dirty = Arc::new(DirtyGroups::default());
         let (health, evidence) = Health::new(Arc::clone(&dirty));
-        let stores: BTreeMap<DiskId, Arc<dyn ShardStore>> = opened
-            .iter()
-            .map(|(local, _)| (local.store.disk(), Arc::clone(&local.store)))
-            .collect();
-        let cluster = Arc::new(Cluster::new(view));
+        let parts = Parts {
+            index,
+            cluster,
+            dirty,
+            clock,
+            entropy,
+        };
         let options = ChunkStoreOptions {
             small_bytes: config.small_limit,
             ..Default::default()
         };
+        Ok((
+            Self::connect(parts, disks, Vec::new(), options, Arc::new(health)),
+            evidence,
+        ))
+    }
+
+    /// Puts the open disks of this process, and those of others, behind one chunk store.
+    pub fn connect(
+        parts: Parts,
+        opened: Vec<OpenDisk>,
+        remote: Vec<Arc<dyn ShardStore>>,
+        options: ChunkStoreOptions,
+        health: Arc<dyn HealthSink>,
+    ) -> Self {
+        let Parts {
+            index,
+            cluster,
+            dirty,
+            clock,
+            entropy,
+        } = parts;
+        let local = opened.iter().map(|(local, _)| Arc::clone(&local.store));
+        let stores: BTreeMap<DiskId, Arc<dyn ShardStore>> = local
+            .chain(remote)
+            .map(|store| (store.disk(), store))
+            .collect();
         let ids = Arc::new(IdSource::new(entropy.as_ref()));
         let chunks = ChunkStore::new(
             stores,
@@ -92,7 +129,7 @@ impl Storage {
             options,
             Arc::clone(&clock),
             ids,
-            Arc::new(health),
+            health,
         );
         let (mut local, mut disks) = (BTreeMap::new(), Vec::new());
         for (disk, store) in opened {
@@ -100,22 +137,19 @@ impl Storage {
             disks.push(store);
         }
         cluster.set_local(local);
-        (
-            Self {
-                index,
-                chunks,
-                cluster,
-                disks,
-                dirty,
-                clock,
-                entropy,
-            },
-            evidence,
-        )
+        Self {
+            index,
+            chunks,
+            cluster,
+            disks,
+            dirty,
+            clock,
+            entropy,
+        }
     }
 
     /// Writes out what is under way and closes everything; nothing may be using it any more.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         if let Err(error) = self.index.close().await {
             warn!(%error, "the index did not close cleanly; it recovers at the next start");
         }
@@ -174,12 +208,24 @@ async fn settle_view(
         info!(disks, %profile, "new installation");
         return Ok(view);
     };
-    let Some(mut changed) = disks::reconcile(&stored, found)? else {
+    let Some(mut changed) = disks::reconcile(&stored, found, disks::NODE)? else {
         return Ok(stored);
     };
     if let Err(error) = ensure_writable(&mut changed) {
         warn!(%error, "writes are refused until a disk is back or replaced");
     }
+    store_found(index, &stored, &changed).await
+}
+
+/// Stores what was found of the disks: `changed`, made of `stored`.
+///
+/// # Errors
+/// The index could not store it.
+pub async fn store_found(
+    index: &Index,
+    stored: &ClusterView,
+    changed: &ClusterView,
+) -> Result<ClusterView> {
     // Remembered before the map says that they are back: a stop in between must not lose their repair.
     let returned = changed
         .map
@@ -187,7 +233,7 @@ async fn settle_view(
         .iter()
         .filter(|disk| disk.state.takes_writes() && !stored.map.state(disk.id).takes_writes());
     returned::remember(index, returned.map(|disk| disk.id)).await?;
-    let changed = store_in_steps(index, &stored, &changed)
+    let changed = store_in_steps(index, stored, changed)
         .await
         .context("cannot store the cluster map")?;
     info!(
@@ -204,9 +250,35 @@ async fn open_disks(
     mut view: ClusterView,
     found: &[FoundDisk],
     clock: &Arc<dyn Clock>,
-) -> Result<(ClusterView, Vec<(LocalDisk, Arc<DiskStore>)>)> {
+) -> Result<(ClusterView, Vec<OpenDisk>)> {
+    let (opened, failed) = open_found(config, index, &view, found, clock).await?;
+    for disk in failed {
+        let epoch = view.map.epoch;
+        view.map = view.map.with_disk_state(disk, DiskState::Down);
+        if let Err(error) = ensure_writable(&mut view) {
+            warn!(%error, "writes are refused until a disk is back or replaced");
+        }
+        index
+            .replace_cluster_view(epoch, &view)
+            .await
+            .context("cannot store the cluster map")?;
+    }
+    Ok((view, opened))
+}
+
+/// Opens every disk that was found; gives those that cannot be opened, too, which are to be marked down.
+///
+/// # Errors
+/// A disk belongs to another installation.
+pub async fn open_found(
+    config: &Config,
+    index: &Index,
+    view: &ClusterView,
+    found: &[FoundDisk],
+    clock: &Arc<dyn Clock>,
+) -> Result<(Vec<OpenDisk>, Vec<DiskId>)> {
     let memory = CatalogMemory::new(config.memory.catalogs as usize);
-    let mut opened = Vec::new();
+    let (mut opened, mut failed) = (Vec::new(), Vec::new());
     for disk in found {
         let Some(identity) = &disk.identity else {
             continue;
@@ -214,7 +286,7 @@ async fn open_disks(
         let disk_config = DiskConfig {
             directory: disk.directory.clone(),
             installation: view.map.installation,
-            region: REGION,
+            region: view.map.region,
             volume_bytes: config.volume_size,
             reserve_bytes: config.disk_reserve,
             capacity_bytes: None,
@@ -240,17 +312,9 @@ async fn open_disks(
             Err(error @ OpenDiskError::OtherInstallation { .. }) => return Err(error.into()),
             Err(error) => {
                 error!(disk = %identity.disk, %error, "the disk cannot be opened; it is marked down");
-                let epoch = view.map.epoch;
-                view.map = view.map.with_disk_state(identity.disk, DiskState::Down);
-                if let Err(error) = ensure_writable(&mut view) {
-                    warn!(%error, "writes are refused until a disk is back or replaced");
-                }
-                index
-                    .replace_cluster_view(epoch, &view)
-                    .await
-                    .context("cannot store the cluster map")?;
+                failed.push(identity.disk);
             }
         }
     }
-    Ok((view, opened))
+    Ok((opened, failed))
 }

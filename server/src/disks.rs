@@ -16,7 +16,8 @@ use types::{
 
 /// The region of a single machine.
 pub const REGION: RegionId = RegionId(1);
-const NODE: NodeId = NodeId(1);
+/// The node that a single machine is.
+pub const NODE: NodeId = NodeId(1);
 const CLUSTER: ChunkClusterId = ChunkClusterId(1);
 
 /// A configured directory and the disk that was found in it.
@@ -180,12 +181,16 @@ pub fn add_groups(
     Ok(())
 }
 
-/// Matches what was found with the map: disks that took the place of a lost one get its positions, those
-/// that are absent are marked down, those that came back up. Returns the new view if anything changed.
+/// Matches what was found on node `me` with the map: disks that took the place of a lost one get its positions,
+/// those that are absent are marked down, those that came back up. Returns the new view if anything changed.
 ///
 /// # Errors
-/// A disk of another installation, or one that the map does not know.
-pub fn reconcile(view: &ClusterView, found: &[FoundDisk]) -> Result<Option<ClusterView>> {
+/// A disk of another installation or node, or one that the map does not know.
+pub fn reconcile(
+    view: &ClusterView,
+    found: &[FoundDisk],
+    me: NodeId,
+) -> Result<Option<ClusterView>> {
     let mut next = view.clone();
     for disk in found {
         let Some(identity) = &disk.identity else {
@@ -198,6 +203,12 @@ pub fn reconcile(view: &ClusterView, found: &[FoundDisk]) -> Result<Option<Clust
              or empty it if its data is not needed",
             identity.installation,
             view.map.installation
+        );
+        ensure!(
+            identity.node == me,
+            "{shown}: is a disk of node {}, and this is node {me}: mount it there. A disk does not move from node \
+             to node: what it holds is rebuilt on an empty one",
+            identity.node
         );
         if let Some(lost) = identity.replaces {
             substitute(&mut next, lost, identity);
@@ -216,7 +227,7 @@ pub fn reconcile(view: &ClusterView, found: &[FoundDisk]) -> Result<Option<Clust
         .filter_map(|disk| disk.identity.as_ref())
         .map(|id| id.disk)
         .collect();
-    for info in &mut next.map.disks {
+    for info in next.map.disks.iter_mut().filter(|info| info.node == me) {
         info.state = match (info.state, present.contains(&info.id)) {
             (DiskState::Removed, _) => DiskState::Removed,
             (DiskState::ReadOnly, true) => DiskState::ReadOnly,
@@ -234,17 +245,19 @@ pub fn reconcile(view: &ClusterView, found: &[FoundDisk]) -> Result<Option<Clust
 /// Gives the positions of `lost` to the disk that took its place; each group gets a new version. Done again,
 /// it does what was left undone: the change of the groups is stored in steps.
 fn substitute(view: &mut ClusterView, lost: DiskId, identity: &Identity) {
-    for info in view.map.disks.iter_mut().filter(|info| info.id == lost) {
-        info.state = DiskState::Removed;
-    }
+    let Some(place) = view.map.disks.iter_mut().find(|info| info.id == lost) else {
+        return;
+    };
+    place.state = DiskState::Removed;
+    let taken = DiskInfo {
+        id: identity.disk,
+        node: identity.node,
+        state: DiskState::Up,
+        capacity: 0,
+        ..place.clone()
+    };
     if view.map.disk(identity.disk).is_none() {
-        view.map.disks.push(DiskInfo {
-            id: identity.disk,
-            node: NODE,
-            cluster: CLUSTER,
-            weight: 1,
-            ..Default::default()
-        });
+        view.map.disks.push(taken);
     }
     for group in view.groups.values_mut() {
         if let Some(position) = group.disks.iter().position(|disk| *disk == lost) {

@@ -11,6 +11,7 @@ mod region;
 mod root_key;
 mod run;
 mod telemetry;
+mod workers;
 
 use clap::Parser;
 use cli::{Cli, Command, ConfigCommand, DiskCommand};

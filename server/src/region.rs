@@ -1,17 +1,362 @@
-//! A server as a node of a region of several.
+//! A node of a region: one process among several, which plays some of the roles and reaches the others by calls.
+//!
+//! ```text
+//! gateway, workers ---> Index ---> RoutedStore ---> RaftEngine of this node, or index.ask ~~> that of another
+//!                \----> ChunkStore ---> DiskStore of this node, or shard.* ~~> that of another
+//! ```
+//! The parts below the assembly are the same as on a single machine. What is added: who the node is (`home.rs`), calls
+//! (`calls.rs`), who hears whom (`beat.rs`), who is marked down (`keeper.rs`), that every node goes by the newest map
+//! (`follow.rs`), and which node does what one does for all (`lease.rs`).
 
-#[allow(dead_code, reason = "the server that starts as a node uses it")]
 pub mod beat;
-#[allow(dead_code, reason = "the server that starts as a node uses the rest")]
+mod calls;
+#[allow(dead_code, reason = "the commands that talk to a running node use the rest")]
 pub mod change;
 pub mod describe;
-#[allow(dead_code, reason = "the server that starts as a node uses it")]
 pub mod dirty;
-#[allow(dead_code, reason = "the server that starts as a node uses it")]
 pub mod follow;
-#[allow(dead_code, reason = "the server that starts as a node uses the rest")]
 pub mod home;
-#[allow(dead_code, reason = "the server that starts as a node uses it")]
+mod index;
 pub mod keeper;
+mod lease;
+mod own;
 #[cfg(test)]
 pub mod testing;
+
+use crate::assemble::{Parts, Storage};
+use crate::cluster::{Cluster, EvidenceQueue, Health};
+use crate::config::{Config, NodeConfig};
+use crate::workers::Workers;
+use ::index::engine::raft::RaftEngine;
+use ::index::partition::CONTROL;
+use anyhow::{Context as _, Result};
+use beat::{Beats, BeatsOf};
+use calls::{Answers, Calls};
+use chunkstore::ChunkStoreOptions;
+use chunkstore::remote::ShardService;
+use dirty::Forwarding;
+use follow::Following;
+use home::{NodeHome, PeerEntry};
+use keeper::Keeping;
+use lease::Leasing;
+use own::Others;
+use rpc::client::Network;
+use rpc::identity::Identity;
+use rpc::server::{RefuseCopies, Server, Service};
+use rpc::{Limits, Node};
+use scheduler::DirtyGroups;
+use scheduler::plan::outage::OutageLimits;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use types::clock::SystemClock;
+use types::entropy::OsEntropy;
+use types::{Clock, ClusterMap, ClusterView, Entropy, NodeId, NodeInfo, Role};
+
+/// Time that the slower nodes are given once a stripe may be acknowledged: one that hangs holds up no writer longer.
+const STRAGGLER_WAIT: Duration = Duration::from_millis(250);
+
+/// What runs beside the storage of a node.
+pub struct Region {
+    /// Who the node is.
+    pub home: Arc<NodeHome>,
+    engine: Option<Arc<RaftEngine>>,
+    server: Server,
+    tasks: JoinSet<()>,
+}
+
+/// What a node has before it takes part in anything.
+struct Started {
+    home: Arc<NodeHome>,
+    network: Arc<Network>,
+    calls: Calls,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    me: NodeId,
+    /// Where others reach it.
+    address: String,
+    keeps_index: bool,
+    peers: Vec<PeerEntry>,
+    /// Nodes that keep the index, as far as is known.
+    index_nodes: watch::Sender<Vec<NodeId>>,
+}
+
+impl Region {
+    /// Opens the node: takes part in the index, opens its disks, and reaches those of the others. Waits until the
+    /// index answers. The queue holds what the data path reports of disks.
+    ///
+    /// # Errors
+    /// The node directory, the index or a disk is not this node's, is older than it was, or cannot be opened; or the
+    /// process was told to stop meanwhile.
+    pub async fn open(
+        config: &Config,
+        node: &NodeConfig,
+        home: NodeHome,
+        stop: &CancellationToken,
+    ) -> Result<(Self, Arc<Storage>, EvidenceQueue)> {
+        chunkstore::erasure::require_cpu()?;
+        let started = Started::new(config, home)?;
+        let (me, home) = (started.me, Arc::clone(&started.home));
+        let answers = Arc::new(Answers::default());
+        let engine = started.engine(config, &answers).await?;
+        let index = index::open_index(
+            config,
+            (me, engine.clone()),
+            &started.calls,
+            started.index_nodes.subscribe(),
+            &started.clock,
+            &started.entropy,
+        )?;
+        let cluster = Arc::new(Cluster::new(ClusterView::default()));
+        let dirty = Arc::new(DirtyGroups::default());
+        let beats = beats(&started, engine.as_ref(), &cluster);
+        let service = beats.service(answers.serve(Service::new()));
+        let worker = watch::Sender::new(None);
+        let service = dirty::service(service, &beats, &dirty);
+        let listener = TcpListener::bind(node.rpc_listen)
+            .await
+            .with_context(|| format!("cannot listen on {} for other nodes", node.rpc_listen))?;
+        let server = Server::start(Arc::clone(started.network.node()), listener, service, RefuseCopies)?;
+        let first = home.first_view()?;
+        if let Some(engine) = &engine {
+            let forms = first.is_some().then(|| (me, started.address.clone()));
+            tokio::select! {
+                taken = index::take_part(config, engine, forms) => taken?,
+                () = stop.cancelled() => anyhow::bail!("stopped while waiting for other index nodes"),
+            }
+        }
+        index::settle_view(&index, first.as_ref(), stop).await?;
+        let (view, opened) = own::open_own(config, &index, me, &started.clock).await?;
+        home.forget_first_view()?;
+        cluster.publish(view.clone());
+
+        let stores = opened.iter().map(|(local, _)| Arc::clone(&local.store));
+        let shards = ShardService::new(stores, cluster.subscribe());
+        assert!(answers.shards.set(Arc::new(shards)).is_ok(), "set once");
+        let others = Arc::new(Others::new(me, started.calls.clone()));
+        let (health, queue) = Health::new(Arc::clone(&dirty));
+        let parts = Parts {
+            index,
+            cluster,
+            dirty,
+            clock: Arc::clone(&started.clock),
+            entropy: Arc::clone(&started.entropy),
+        };
+        let options = ChunkStoreOptions {
+            small_bytes: config.small_limit,
+            straggler_wait: STRAGGLER_WAIT,
+            ..Default::default()
+        };
+        let remote = others.first(&view);
+        let storage = Storage::connect(parts, opened, remote, options, Arc::new(health));
+        let storage = Arc::new(storage);
+        let mut region = Self {
+            home,
+            engine,
+            server,
+            tasks: JoinSet::new(),
+        };
+        let parts = (beats, others, worker);
+        region.start_tasks(config, started, &storage, parts, stop);
+        Ok((region, storage, queue))
+    }
+}
+
+impl Region {
+    fn start_tasks(
+        &mut self,
+        config: &Config,
+        started: Started,
+        storage: &Arc<Storage>,
+        (beats, others, worker): (Arc<Beats>, Arc<Others>, watch::Sender<Option<NodeId>>),
+        stop: &CancellationToken,
+    ) {
+        let Started {
+            home,
+            network,
+            clock,
+            me,
+            index_nodes,
+            ..
+        } = started;
+        let (cluster, index) = (&storage.cluster, &storage.index);
+        self.spawn(Arc::clone(&beats).run(Arc::clone(&network), Arc::clone(cluster)));
+        if let Some(engine) = &self.engine {
+            self.spawn(keeper::run(Keeping {
+                me,
+                leadership: engine.leadership(CONTROL),
+                index: index.clone(),
+                cluster: Arc::clone(cluster),
+                beats: Arc::clone(&beats),
+                limits: OutageLimits::default(),
+            }));
+        }
+        self.spawn(dirty::run(Forwarding {
+            network: Arc::clone(&network),
+            beats: Arc::clone(&beats),
+            dirty: Arc::clone(&storage.dirty),
+        }));
+        let may_hold = {
+            let cluster = Arc::clone(cluster);
+            Box::new(move || plays(&cluster, me, Role::Scheduler))
+        };
+        self.spawn(lease::run(Leasing {
+            index: index.clone(),
+            me,
+            clock,
+            may_hold,
+            workers: Workers::new(config, storage),
+            holder: worker,
+        }));
+        let chunks = storage.chunks.clone();
+        let following = Arc::clone(&others);
+        self.spawn(follow::run(Following {
+            network,
+            index: index.clone(),
+            cluster: Arc::clone(cluster),
+            beats,
+            on_view: Box::new(move |view| {
+                index_nodes.send_if_modified(|known| {
+                    let now = index_nodes_of(&view.map);
+                    std::mem::replace(known, now.clone()) != now
+                });
+                following.follow(view, &chunks);
+            }),
+            save_peers: Arc::new(move |map| home.save_peers(&peers_of(map))),
+            refresh_usage: Box::new(move || {
+                let others = Arc::clone(&others);
+                Box::pin(async move { others.refresh().await })
+            }),
+            removed: stop.clone(),
+        }));
+    }
+
+    fn spawn(&mut self, task: impl Future<Output = Infallible> + Send + 'static) {
+        self.tasks.spawn(async move {
+            match task.await {}
+        });
+    }
+
+    /// What the node does, as the newest map says.
+    pub fn plays(&self, cluster: &Cluster, role: Role) -> bool {
+        plays(cluster, self.home.node(), role)
+    }
+
+    /// Ends everything but the index and the disks: calls of others first, within their time.
+    pub async fn stop(mut self) -> Option<Arc<RaftEngine>> {
+        self.tasks.shutdown().await;
+        self.server.shutdown().await;
+        self.engine
+    }
+}
+
+fn plays(cluster: &Cluster, node: NodeId, role: Role) -> bool {
+    let view = cluster.view();
+    let node = view.map.node(node);
+    node.is_some_and(|node| node.roles.has(role))
+}
+
+/// The nodes that keep the index.
+fn index_nodes_of(map: &ClusterMap) -> Vec<NodeId> {
+    let in_use = map.nodes.iter().filter(|node| !node.is_removed);
+    let keeping = in_use.filter(|node| node.roles.has(Role::Index));
+    keeping.map(|node| node.id).collect()
+}
+
+/// What a node keeps of the map for its next start.
+fn peers_of(map: &ClusterMap) -> Vec<PeerEntry> {
+    let in_use = map.nodes.iter().filter(|node| !node.is_removed);
+    let entry = |node: &NodeInfo| PeerEntry {
+        node: node.id,
+        addresses: node.addresses.clone(),
+        is_index: node.roles.has(Role::Index),
+    };
+    in_use.map(entry).collect()
+}
+
+fn beats(started: &Started, engine: Option<&Arc<RaftEngine>>, cluster: &Arc<Cluster>) -> Arc<Beats> {
+    let cluster = Arc::clone(cluster);
+    let usage = move || {
+        let here = cluster.disks().into_iter().filter(|disk| disk.directory.is_some());
+        here.map(|disk| (disk.id, disk.usage)).collect()
+    };
+    Beats::new(BeatsOf {
+        node: Arc::clone(started.network.node()),
+        clock: Arc::clone(&started.clock),
+        leadership: engine.map(|engine| engine.leadership(CONTROL)),
+        usage: Box::new(usage),
+    })
+}
+
+impl Started {
+    fn new(config: &Config, home: NodeHome) -> Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
+        let identity = Identity::new(home.credentials()?, Arc::clone(&clock)).with_context(|| {
+            format!("the certificate in {} is no good", home.dir().display())
+        })?;
+        let limits = Limits {
+            request_bytes: config.memory.calls as usize,
+            ..Limits::default()
+        };
+        let node = Node::new(
+            Arc::new(identity),
+            env!("CARGO_PKG_VERSION"),
+            limits,
+            Arc::clone(&clock),
+            Arc::clone(&entropy),
+        );
+        let network = Arc::new(Network::new(Arc::new(node)));
+        let me = home.node();
+        let peers = home.peers()?;
+        let others = peers.iter().filter(|peer| peer.node != me);
+        network.update(
+            others
+                .map(|peer| (peer.node, peer.addresses.clone()))
+                .collect(),
+        );
+        let own = peers.iter().find(|peer| peer.node == me);
+        let own = own.with_context(|| format!("{} does not name this node itself", home.dir().display()))?;
+        let index_nodes = peers.iter().filter(|peer| peer.is_index);
+        let index_nodes: Vec<NodeId> = index_nodes.map(|peer| peer.node).collect();
+        Ok(Self {
+            calls: Calls::new(Arc::clone(&network)),
+            address: own.addresses.first().cloned().unwrap_or_default(),
+            keeps_index: own.is_index,
+            index_nodes: watch::Sender::new(index_nodes),
+            peers,
+            home: Arc::new(home),
+            network,
+            clock,
+            entropy,
+            me,
+        })
+    }
+
+    /// The engine, on a node that keeps the index.
+    async fn engine(&self, config: &Config, answers: &Answers) -> Result<Option<Arc<RaftEngine>>> {
+        if !self.keeps_index {
+            return Ok(None);
+        }
+        let peers = self.peers.iter().filter(|peer| peer.is_index && peer.node != self.me);
+        let peers: BTreeMap<NodeId, String> = peers
+            .map(|peer| (peer.node, peer.addresses.first().cloned().unwrap_or_default()))
+            .collect();
+        let engine = index::open_engine(
+            config,
+            self.me,
+            peers,
+            &self.calls,
+            &self.clock,
+            &self.entropy,
+        )
+        .await?;
+        assert!(answers.engine.set(Arc::clone(&engine)).is_ok(), "set once");
+        Ok(Some(engine))
+    }
+}

@@ -4,8 +4,11 @@ use crate::admin::{self, Admin};
 use crate::assemble::Storage;
 use crate::cluster::{Cluster, EvidenceQueue};
 use crate::config::{Config, UserSetting};
+use crate::region::Region;
+use crate::region::home::NodeHome;
 use crate::root_key::{self, RootKey};
 use crate::telemetry;
+use crate::workers::Workers;
 use anyhow::Context as _;
 use anyhow::Result;
 use gateway::admission::MemoryBudget;
@@ -17,25 +20,17 @@ use gateway::host::Hosts;
 use gateway::http::{FrontConfig, Regions, RequestIds, S3Front, ServeLimits, s3_service, serve};
 use gateway::s3::Gateway;
 use index::Index;
-use scheduler::SchedulerConfig;
-use scheduler::budget::Budget;
-use scheduler::run::compact::Compact;
-use scheduler::run::gc::{Gc, SharedTime};
-use scheduler::run::housekeeping::Housekeeping;
-use scheduler::run::orphans::Orphans;
-use scheduler::run::repair::Repair;
-use scheduler::run::scrub::Scrub;
-use scheduler::worker::Runner;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use types::Role;
 
 /// Runs until SIGTERM or Ctrl-C, then drains.
 ///
@@ -44,31 +39,132 @@ use tracing::{info, warn};
 pub async fn run(config: Config) -> Result<()> {
     let metrics = telemetry::start(&config)?;
     gateway::metrics::describe();
+    rpc::counters::describe();
     let upkeep = telemetry::keep_up(metrics.clone());
     raise_open_files();
     let shutdown = CancellationToken::new();
     stop_on_signal(shutdown.clone())?;
     let s3_listener = bind(config.listen).await?;
     let admin_listener = bind(config.admin_listen).await?;
-    let (storage, queue) = Storage::open(&config).await?;
-    let root = root_key(&config, &storage)?;
-    let ready = Arc::new(AtomicBool::new(false));
-    let admin = Admin {
-        metrics,
-        cluster: Arc::clone(&storage.cluster),
-        index: storage.index.clone(),
-        ready: Arc::clone(&ready),
-    };
+    let admin = Admin::new(metrics);
     let admin_stop = CancellationToken::new();
-    let admin_server = axum::serve(admin_listener, admin::router(admin))
+    let admin_server = axum::serve(admin_listener, admin::router(admin.clone()))
         .with_graceful_shutdown(admin_stop.clone().cancelled_owned());
     let admin_task = tokio::spawn(admin_server.into_future());
 
-    let runner = start_workers(&config, &storage).await?;
-    let (front, budget) = front(&config, &storage, &root)?;
-    let evidence = act_on_evidence(&storage.cluster, &storage.index, queue);
-    announce(&config, s3_listener.local_addr()?, &root);
-    ready.store(true, Ordering::Relaxed);
+    let open = Open::open(&config, &shutdown).await?;
+    admin.show(&open.storage);
+    let root = open.root_key(&config)?;
+    let workers = Workers::new(&config, &open.storage);
+    let runner = workers.runner();
+    workers.start_local(&runner);
+    if open.region.is_none() {
+        workers.start_regional(&runner).await?;
+    }
+    if open.is_gateway() {
+        serve_s3(&config, &open, s3_listener, &root, &admin, shutdown).await?;
+    } else {
+        drop(s3_listener);
+        admin.ready(true);
+        shutdown.cancelled().await;
+        admin.ready(false);
+    }
+    runner.stop().await;
+    admin_stop.cancel();
+    admin_task.await??;
+    open.close().await;
+    upkeep.abort();
+    info!("stopped");
+    Ok(())
+}
+
+/// What the process has open.
+struct Open {
+    storage: Arc<Storage>,
+    /// Acts on what the data path reports of disks.
+    evidence: JoinHandle<()>,
+    /// Where this is one node of several.
+    region: Option<Region>,
+}
+
+impl Open {
+    async fn open(config: &Config, shutdown: &CancellationToken) -> Result<Self> {
+        let (storage, queue, region) = match &config.node {
+            Some(node) => {
+                let home = NodeHome::open(&node.dir)?;
+                let (region, storage, queue) = Region::open(config, node, home, shutdown).await?;
+                (storage, queue, Some(region))
+            }
+            None => {
+                let (storage, queue) = Storage::open(config).await?;
+                (Arc::new(storage), queue, None)
+            }
+        };
+        Ok(Self {
+            evidence: act_on_evidence(&storage.cluster, &storage.index, queue),
+            storage,
+            region,
+        })
+    }
+
+    /// The root user's key pair: the configured one, or the generated one.
+    fn root_key(&self, config: &Config) -> Result<RootKey> {
+        let kept = match &self.region {
+            Some(region) => region.home.root_key()?,
+            None => root_key::load_or_generate(&config.index_dir, self.storage.entropy.as_ref())?,
+        };
+        Ok(match &config.root {
+            // The canonical id stays the installation's, so that the root user's buckets do too.
+            Some(given) => RootKey {
+                access_key: given.access_key.clone(),
+                secret_key: given.secret_key.clone(),
+                canonical_id: kept.canonical_id,
+            },
+            None => kept,
+        })
+    }
+
+    /// Where the root user's key pair is kept.
+    fn root_key_dir<'a>(&'a self, config: &'a Config) -> &'a Path {
+        let home = self.region.as_ref().map(|region| region.home.dir());
+        home.unwrap_or(&config.index_dir)
+    }
+
+    fn is_gateway(&self) -> bool {
+        let region = self.region.as_ref();
+        region.is_none_or(|region| region.plays(&self.storage.cluster, Role::Gateway))
+    }
+
+    async fn close(self) {
+        self.evidence.abort();
+        let engine = match self.region {
+            Some(region) => region.stop().await,
+            None => None,
+        };
+        self.storage.close().await;
+        if let Some(engine) = engine {
+            engine.shutdown().await;
+        }
+    }
+}
+
+/// Serves S3 until the stop, and finishes what is under way then.
+async fn serve_s3(
+    config: &Config,
+    open: &Open,
+    listener: TcpListener,
+    root: &RootKey,
+    admin: &Admin,
+    shutdown: CancellationToken,
+) -> Result<()> {
+    let (front, budget) = front(config, &open.storage, root)?;
+    announce(
+        config,
+        listener.local_addr()?,
+        root,
+        open.root_key_dir(config),
+    );
+    admin.ready(true);
     let limits = ServeLimits {
         max_connections: config.memory.connections,
         max_awake: config.memory.awake,
@@ -77,22 +173,15 @@ pub async fn run(config: Config) -> Result<()> {
         ..Default::default()
     };
     let stopping = {
-        let (ready, shutdown) = (Arc::clone(&ready), shutdown.clone());
+        let (admin, shutdown) = (admin.clone(), shutdown.clone());
         tokio::spawn(async move {
             shutdown.cancelled().await;
-            ready.store(false, Ordering::Relaxed);
+            admin.ready(false);
             info!("stopping: no new connections, requests in flight are finished");
         })
     };
-    serve(s3_listener, front, shutdown, limits).await;
+    serve(listener, front, shutdown, limits).await;
     stopping.await?;
-    runner.stop().await;
-    evidence.abort();
-    admin_stop.cancel();
-    admin_task.await??;
-    storage.close().await;
-    upkeep.abort();
-    info!("stopped");
     Ok(())
 }
 
@@ -113,20 +202,6 @@ async fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}"))
-}
-
-/// The root key of the configuration, or the generated one.
-fn root_key(config: &Config, storage: &Storage) -> Result<RootKey> {
-    let kept = root_key::load_or_generate(&config.index_dir, storage.entropy.as_ref())?;
-    Ok(match &config.root {
-        // The canonical id stays the installation's, so that the root user's buckets do too.
-        Some(given) => RootKey {
-            access_key: given.access_key.clone(),
-            secret_key: given.secret_key.clone(),
-            canonical_id: kept.canonical_id,
-        },
-        None => kept,
-    })
 }
 
 fn users(config: &Config, root: &RootKey) -> Result<Users> {
@@ -189,50 +264,14 @@ fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<(S3Front,
     Ok((S3Front::new(service, front_config, ids), budget))
 }
 
-async fn start_workers(config: &Config, storage: &Storage) -> Result<Runner> {
-    let settings = SchedulerConfig {
-        interval: config.task_interval,
-        rate: config.task_rate,
-        write_deadline: config.write_deadline,
-        reclaim_grace: config.reclaim_grace,
-        upload_expiry: config.upload_expiry,
-    };
-    let (index, chunks, clock) = (&storage.index, &storage.chunks, &storage.clock);
-    let budget = Arc::new(Budget::new(settings.rate, Arc::clone(clock)));
-    let time = Arc::new(SharedTime::default());
-    let runner = Runner::new(settings.interval, Arc::clone(&storage.entropy));
-    let (i, c, t) = (index.clone(), chunks.clone(), Arc::clone(clock));
-    runner.start(Gc::resume(i, c, settings.clone(), t, Arc::clone(&time)).await?);
-    let (i, c, t) = (index.clone(), chunks.clone(), Arc::clone(clock));
-    runner.start(Orphans::new(i, c, settings.clone(), time, t));
-    runner.start(Housekeeping::new(
-        index.clone(),
-        settings,
-        Arc::clone(clock),
-    ));
-    runner.start(Compact::new(storage.disks.clone(), Arc::clone(&budget)));
-    let dirty = Arc::clone(&storage.dirty);
-    let (i, c) = (index.clone(), chunks.clone());
-    let wake = runner.start(Repair::new(i, c, Arc::clone(&dirty), Arc::clone(&budget)));
-    let (disks, clock) = (storage.disks.clone(), Arc::clone(clock));
-    runner.start(Scrub::new(disks, Arc::clone(&dirty), budget, clock));
-    runner.forward(async move {
-        loop {
-            dirty.changed().await;
-            wake.notify_one();
-        }
-    });
-    Ok(runner)
-}
-
 fn act_on_evidence(cluster: &Arc<Cluster>, index: &Index, queue: EvidenceQueue) -> JoinHandle<()> {
     let (cluster, index) = (Arc::clone(cluster), index.clone());
     tokio::spawn(async move { cluster.act_on_evidence(&index, queue).await })
 }
 
 /// Tells a person where the server is and how to use it.
-fn announce(config: &Config, address: SocketAddr, root: &RootKey) {
-    let keys = root_key::path(&config.index_dir);
+fn announce(config: &Config, address: SocketAddr, root: &RootKey, keys: &Path) {
+    let keys = root_key::path(keys);
     // Absolute, so that the line below works from any directory.
     let keys = std::path::absolute(&keys).unwrap_or(keys);
     println!(

@@ -1,5 +1,6 @@
 //! What is asked of a partition, as a value: it can be sent, and asked of an engine here.
 
+use super::AnswerSize;
 use crate::store::{
     Batch, Change, IndexStore, Outcome, ScanPage, ScanRequest, Seq, StoreError, Versioned,
 };
@@ -50,6 +51,14 @@ impl Request {
     pub fn can_be_repeated(&self) -> bool {
         // A trim forgets up to a place: it does so once.
         !matches!(self, Self::Commit(_))
+    }
+
+    /// What its answer will be like.
+    pub fn answer_size(&self) -> AnswerSize {
+        match self {
+            Self::Scan(_) | Self::Changes { .. } => AnswerSize::Page,
+            Self::Commit(_) | Self::Get(_) | Self::Trim(_) | Self::LastSeq => AnswerSize::Short,
+        }
     }
 
     /// Asks an engine of this process.

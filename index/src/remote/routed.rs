@@ -158,8 +158,9 @@ impl RoutedStore {
         if let Some(local) = self.local.as_ref().filter(|_| node == self.me) {
             return request.clone().ask(local.as_ref(), partition).await;
         }
+        let size = request.answer_size();
         let message = encode_request(partition, request);
-        let answer = self.caller.call(node, message, self.routing.attempt).await;
+        let answer = self.caller.call(node, message, size, self.routing.attempt).await;
         let answer = answer.map_err(|error| match error {
             CallError::NotSent(reason) => {
                 StoreError::Unavailable(format!("node {node} cannot be reached: {reason}"))

@@ -1,6 +1,7 @@
 //! Requests find the leader however it moves, answers come back as they were given, and nothing is sent twice that
 //! may have been done.
 
+use super::AnswerSize;
 use super::*;
 use crate::engine::memory::MemoryEngine;
 use crate::store::{
@@ -105,6 +106,7 @@ impl IndexCaller for Arc<Nodes> {
         &self,
         to: NodeId,
         request: Bytes,
+        _answer: AnswerSize,
         _deadline: Duration,
     ) -> Result<Bytes, CallError> {
         {

@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, PARTITION, node, runtime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use index::engine::raft::RaftEngine;
-use index::remote::{CallError, IndexCaller, IndexService, RoutedStore, Routing};
+use index::remote::{AnswerSize, CallError, IndexCaller, IndexService, RoutedStore, Routing};
 use index::store::{Batch, Idempotency, IndexStore, Operation, Outcome, StoreError};
 use index::{Key, PartitionOwner};
 use parking_lot::Mutex;
@@ -26,6 +26,7 @@ impl IndexCaller for Doors {
         &self,
         to: NodeId,
         request: Bytes,
+        _answer: AnswerSize,
         deadline: Duration,
     ) -> Result<Bytes, CallError> {
         let engine = self.0.lock().get(&to).cloned();

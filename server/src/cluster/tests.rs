@@ -24,7 +24,7 @@ async fn replacing_two_of_six_disks_is_stored_in_steps_that_can_be_taken_up_agai
         identity.replaces = Some(identity.disk);
         identity.disk = DiskId(id);
     }
-    let target = disks::reconcile(&first, &found).unwrap().unwrap();
+    let target = disks::reconcile(&first, &found, disks::NODE).unwrap().unwrap();
     let altered = target
         .groups
         .iter()
@@ -44,12 +44,12 @@ async fn replacing_two_of_six_disks_is_stored_in_steps_that_can_be_taken_up_agai
         .replace_cluster_view(first.map.epoch, &half)
         .await
         .unwrap();
-    let again = disks::reconcile(&half, &found).unwrap().unwrap();
+    let again = disks::reconcile(&half, &found, disks::NODE).unwrap().unwrap();
     assert_eq!(again.groups, target.groups);
     let stored = store_in_steps(&index, &half, &again).await.unwrap();
     assert_eq!(stored.groups, target.groups);
     assert_eq!(index.cluster_view().await.unwrap(), Some(stored.clone()));
-    assert!(disks::reconcile(&stored, &found).unwrap().is_none());
+    assert!(disks::reconcile(&stored, &found, disks::NODE).unwrap().is_none());
 }
 
 #[test]

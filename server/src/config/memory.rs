@@ -15,6 +15,8 @@ const CONNECTIONS_MAX: u64 = 12_000;
 const AWAKE_BYTES: u64 = 32 * 1024;
 /// The sixteenth of the limit that the allocator may waste and small things take.
 const SLACK_SHARE: u64 = 16;
+/// The part of what bodies have that other nodes' calls take in a region.
+const CALLS_SHARE: u64 = 4;
 
 /// The shares of memory, in bytes where nothing else is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct MemoryPlan {
     pub connections: usize,
     /// Those of them that may be awake at once, in number.
     pub awake: usize,
+    /// What other nodes' calls bring; nothing on a single machine.
+    pub calls: u64,
 }
 
 impl MemoryPlan {
@@ -68,6 +72,29 @@ impl MemoryPlan {
             catalogs,
             connections: connections as usize,
             awake: awake as usize,
+            calls: 0,
+        })
+    }
+
+    /// The same for a node of a region: what other nodes' calls bring takes a part of what bodies have.
+    ///
+    /// # Errors
+    /// Too little is left for bodies.
+    pub fn in_region(self) -> Result<Self, String> {
+        let calls = self.bodies / CALLS_SHARE;
+        let bodies = self.bodies - calls;
+        if bodies < gateway::admission::BUDGET_BYTES_MIN {
+            return Err(format!(
+                "of {} for bodies other nodes' calls take {}, and {} must be left: give more",
+                Size(self.bodies),
+                Size(calls),
+                Size(gateway::admission::BUDGET_BYTES_MIN)
+            ));
+        }
+        Ok(Self {
+            bodies,
+            calls,
+            ..self
         })
     }
 }

@@ -11,6 +11,8 @@ use types::limits;
 
 /// The default of `memory_limit`, in bytes.
 const MEMORY_LIMIT: u64 = 1 << 30;
+/// The default of `log`. openraft tells of every step.
+const LOG: &str = "info,openraft=warn";
 /// Shorter deadlines would refuse every request.
 const DEADLINE_MIN: Duration = Duration::from_millis(100);
 
@@ -168,7 +170,7 @@ impl Config {
             task_interval: span(settings.task_interval, Duration::from_secs(60)),
             task_rate: size(settings.task_rate, 128 << 20),
             drain_timeout: span(settings.drain_timeout, Duration::from_secs(30)),
-            log: settings.log.clone().unwrap_or_else(|| "info".to_owned()),
+            log: settings.log.clone().unwrap_or_else(|| LOG.to_owned()),
             log_format: settings.log_format.unwrap_or_default(),
         };
         config.check(&place)?;
@@ -362,7 +364,12 @@ pub fn parse_address(text: &str) -> Result<String, String> {
 fn memory(settings: &Settings, place: &Place<'_>) -> Result<MemoryPlan, ConfigError> {
     let limit = settings.memory_limit.map_or(MEMORY_LIMIT, |size| size.0);
     let index_cache = settings.index_cache.map(|size| size.0);
-    MemoryPlan::new(limit, index_cache).map_err(|reason| place.error("memory_limit", reason))
+    let plan = MemoryPlan::new(limit, index_cache);
+    let plan = match settings.node_dir {
+        Some(_) => plan.and_then(MemoryPlan::in_region),
+        None => plan,
+    };
+    plan.map_err(|reason| place.error("memory_limit", reason))
 }
 
 fn root(settings: &Settings, place: &Place<'_>) -> Result<Option<RootCredentials>, ConfigError> {

@@ -28,7 +28,7 @@ fn six_directories_become_four_plus_two() {
     assert_eq!(view.map.clusters[0].striped.to_string(), "4+2");
     assert_eq!(view.groups.len(), 100 + 200);
     assert!(
-        reconcile(&view, &survey(&data).unwrap()).unwrap().is_none(),
+        reconcile(&view, &survey(&data).unwrap(), NODE).unwrap().is_none(),
         "nothing changes at a restart"
     );
 }
@@ -74,12 +74,12 @@ fn a_lost_disk_is_down_and_comes_back_up() {
     let dir = tempfile::tempdir().unwrap();
     let (data, view) = started(dir.path(), 6);
     std::fs::rename(&data[2], dir.path().join("away")).unwrap();
-    let without = reconcile(&view, &survey(&data).unwrap()).unwrap().unwrap();
+    let without = reconcile(&view, &survey(&data).unwrap(), NODE).unwrap().unwrap();
     let lost = view.map.disks[2].id;
     assert_eq!(without.map.state(lost), DiskState::Down);
     assert_eq!(without.map.epoch, 2);
     std::fs::rename(dir.path().join("away"), &data[2]).unwrap();
-    let with = reconcile(&without, &survey(&data).unwrap())
+    let with = reconcile(&without, &survey(&data).unwrap(), NODE)
         .unwrap()
         .unwrap();
     assert_eq!(with.map.state(lost), DiskState::Up);
@@ -100,12 +100,12 @@ fn a_replacement_takes_every_position_of_the_lost_disk() {
     )
     .unwrap();
     assert_eq!(made.0, lost);
-    let next = reconcile(&view, &survey(&data).unwrap()).unwrap().unwrap();
+    let next = reconcile(&view, &survey(&data).unwrap(), NODE).unwrap().unwrap();
     assert_eq!(next.map.state(lost), DiskState::Removed);
     assert_eq!(next.map.state(made.1), DiskState::Up);
     assert_eq!(next.on_disk(lost).count(), 0);
     assert_eq!(next.on_disk(made.1).count(), view.on_disk(lost).count());
-    assert!(reconcile(&next, &survey(&data).unwrap()).unwrap().is_none());
+    assert!(reconcile(&next, &survey(&data).unwrap(), NODE).unwrap().is_none());
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_disk_of_another_installation_is_refused() {
     let (data, view) = started(&dir.path().join("a"), 2);
     let (_, other) = started(&dir.path().join("b"), 3);
     assert_ne!(view.map.installation, other.map.installation);
-    let error = reconcile(&other, &survey(&data).unwrap())
+    let error = reconcile(&other, &survey(&data).unwrap(), NODE)
         .unwrap_err()
         .to_string();
     assert!(error.contains("another installation"), "{error}");
