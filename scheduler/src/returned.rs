@@ -31,10 +31,7 @@ async fn load(index: &Index) -> Result<(BTreeSet<DiskId>, Option<u64>), StepErro
 }
 
 /// Changes the list by compare-and-set, again when another process did so meanwhile.
-async fn change(
-    index: &Index,
-    change: impl Fn(&mut BTreeSet<DiskId>),
-) -> Result<(), StepError> {
+async fn change(index: &Index, change: impl Fn(&mut BTreeSet<DiskId>)) -> Result<(), StepError> {
     for _ in 0..TRIES {
         let (mut list, seq) = load(index).await?;
         let before = list.clone();

@@ -11,8 +11,8 @@ use axum::{Json, Router};
 use index::Index;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// What the admin routes show. Clones show the same.
 #[derive(Clone)]
@@ -109,14 +109,17 @@ async fn metrics(State(admin): State<Admin>) -> String {
 
 async fn disks(State(admin): State<Admin>) -> Json<Vec<DiskStatus>> {
     let known = admin.open.get().map(|(cluster, _)| cluster.disks());
-    let disks = known.unwrap_or_default().into_iter().map(|disk| DiskStatus {
-        id: disk.id.to_string(),
-        state: disk.state,
-        directory: disk.directory.map(|path| path.display().to_string()),
-        capacity_bytes: disk.usage.capacity,
-        available_bytes: disk.usage.available,
-        live_bytes: disk.usage.live,
-        shards: disk.usage.shards,
-    });
+    let disks = known
+        .unwrap_or_default()
+        .into_iter()
+        .map(|disk| DiskStatus {
+            id: disk.id.to_string(),
+            state: disk.state,
+            directory: disk.directory.map(|path| path.display().to_string()),
+            capacity_bytes: disk.usage.capacity,
+            available_bytes: disk.usage.available,
+            live_bytes: disk.usage.live,
+            shards: disk.usage.shards,
+        });
     Json(disks.collect())
 }

@@ -8,13 +8,24 @@
 //! (`calls.rs`), who hears whom (`beat.rs`), who is marked down (`keeper.rs`), that every node goes by the newest map
 //! (`follow.rs`), and which node does what one does for all (`lease.rs`).
 
+#[allow(
+    dead_code,
+    reason = "the commands that talk to a running node use the rest"
+)]
 pub mod beat;
 mod calls;
-#[allow(dead_code, reason = "the commands that talk to a running node use the rest")]
+#[allow(
+    dead_code,
+    reason = "the commands that talk to a running node use the rest"
+)]
 pub mod change;
 pub mod describe;
 pub mod dirty;
 pub mod follow;
+#[allow(
+    dead_code,
+    reason = "the commands that talk to a running node use the rest"
+)]
 pub mod home;
 mod index;
 pub mod keeper;
@@ -118,10 +129,7 @@ impl Region {
         let service = beats.service(answers.serve(Service::new()));
         let worker = watch::Sender::new(None);
         let service = dirty::service(service, &beats, &dirty);
-        let listener = TcpListener::bind(node.rpc_listen)
-            .await
-            .with_context(|| format!("cannot listen on {} for other nodes", node.rpc_listen))?;
-        let server = Server::start(Arc::clone(started.network.node()), listener, service, RefuseCopies)?;
+        let server = listen(&started, node, service).await?;
         let first = home.first_view()?;
         if let Some(engine) = &engine {
             let forms = first.is_some().then(|| (me, started.address.clone()));
@@ -237,9 +245,7 @@ impl Region {
     }
 
     fn spawn(&mut self, task: impl Future<Output = Infallible> + Send + 'static) {
-        self.tasks.spawn(async move {
-            match task.await {}
-        });
+        self.tasks.spawn(async move { match task.await {} });
     }
 
     /// What the node does, as the newest map says.
@@ -253,6 +259,15 @@ impl Region {
         self.server.shutdown().await;
         self.engine
     }
+}
+
+/// Answers other nodes from now on.
+async fn listen(started: &Started, node: &NodeConfig, service: Service) -> Result<Server> {
+    let listener = TcpListener::bind(node.rpc_listen)
+        .await
+        .with_context(|| format!("cannot listen on {} for other nodes", node.rpc_listen))?;
+    let node = Arc::clone(started.network.node());
+    Ok(Server::start(node, listener, service, RefuseCopies)?)
 }
 
 fn plays(cluster: &Cluster, node: NodeId, role: Role) -> bool {
@@ -279,10 +294,17 @@ fn peers_of(map: &ClusterMap) -> Vec<PeerEntry> {
     in_use.map(entry).collect()
 }
 
-fn beats(started: &Started, engine: Option<&Arc<RaftEngine>>, cluster: &Arc<Cluster>) -> Arc<Beats> {
+fn beats(
+    started: &Started,
+    engine: Option<&Arc<RaftEngine>>,
+    cluster: &Arc<Cluster>,
+) -> Arc<Beats> {
     let cluster = Arc::clone(cluster);
     let usage = move || {
-        let here = cluster.disks().into_iter().filter(|disk| disk.directory.is_some());
+        let here = cluster
+            .disks()
+            .into_iter()
+            .filter(|disk| disk.directory.is_some());
         here.map(|disk| (disk.id, disk.usage)).collect()
     };
     Beats::new(BeatsOf {
@@ -297,9 +319,8 @@ impl Started {
     fn new(config: &Config, home: NodeHome) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);
-        let identity = Identity::new(home.credentials()?, Arc::clone(&clock)).with_context(|| {
-            format!("the certificate in {} is no good", home.dir().display())
-        })?;
+        let identity = Identity::new(home.credentials()?, Arc::clone(&clock))
+            .with_context(|| format!("the certificate in {} is no good", home.dir().display()))?;
         let limits = Limits {
             request_bytes: config.memory.calls as usize,
             ..Limits::default()
@@ -321,7 +342,8 @@ impl Started {
                 .collect(),
         );
         let own = peers.iter().find(|peer| peer.node == me);
-        let own = own.with_context(|| format!("{} does not name this node itself", home.dir().display()))?;
+        let own = own
+            .with_context(|| format!("{} does not name this node itself", home.dir().display()))?;
         let index_nodes = peers.iter().filter(|peer| peer.is_index);
         let index_nodes: Vec<NodeId> = index_nodes.map(|peer| peer.node).collect();
         Ok(Self {
@@ -343,9 +365,17 @@ impl Started {
         if !self.keeps_index {
             return Ok(None);
         }
-        let peers = self.peers.iter().filter(|peer| peer.is_index && peer.node != self.me);
+        let peers = self
+            .peers
+            .iter()
+            .filter(|peer| peer.is_index && peer.node != self.me);
         let peers: BTreeMap<NodeId, String> = peers
-            .map(|peer| (peer.node, peer.addresses.first().cloned().unwrap_or_default()))
+            .map(|peer| {
+                (
+                    peer.node,
+                    peer.addresses.first().cloned().unwrap_or_default(),
+                )
+            })
             .collect();
         let engine = index::open_engine(
             config,

@@ -160,7 +160,10 @@ impl RoutedStore {
         }
         let size = request.answer_size();
         let message = encode_request(partition, request);
-        let answer = self.caller.call(node, message, size, self.routing.attempt).await;
+        let answer = self
+            .caller
+            .call(node, message, size, self.routing.attempt)
+            .await;
         let answer = answer.map_err(|error| match error {
             CallError::NotSent(reason) => {
                 StoreError::Unavailable(format!("node {node} cannot be reached: {reason}"))

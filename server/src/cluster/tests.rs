@@ -1,10 +1,10 @@
 //! Tests of changes of the cluster view.
 
 use super::*;
-use types::NodeId;
 use crate::region::testing::view as zones_view;
 use chunkstore::testing::MemoryShards;
 use std::collections::BTreeSet;
+use types::NodeId;
 use types::clock::ManualClock;
 use types::entropy::SeededEntropy;
 
@@ -24,7 +24,9 @@ async fn replacing_two_of_six_disks_is_stored_in_steps_that_can_be_taken_up_agai
         identity.replaces = Some(identity.disk);
         identity.disk = DiskId(id);
     }
-    let target = disks::reconcile(&first, &found, disks::NODE).unwrap().unwrap();
+    let target = disks::reconcile(&first, &found, disks::NODE)
+        .unwrap()
+        .unwrap();
     let altered = target
         .groups
         .iter()
@@ -44,12 +46,18 @@ async fn replacing_two_of_six_disks_is_stored_in_steps_that_can_be_taken_up_agai
         .replace_cluster_view(first.map.epoch, &half)
         .await
         .unwrap();
-    let again = disks::reconcile(&half, &found, disks::NODE).unwrap().unwrap();
+    let again = disks::reconcile(&half, &found, disks::NODE)
+        .unwrap()
+        .unwrap();
     assert_eq!(again.groups, target.groups);
     let stored = store_in_steps(&index, &half, &again).await.unwrap();
     assert_eq!(stored.groups, target.groups);
     assert_eq!(index.cluster_view().await.unwrap(), Some(stored.clone()));
-    assert!(disks::reconcile(&stored, &found, disks::NODE).unwrap().is_none());
+    assert!(
+        disks::reconcile(&stored, &found, disks::NODE)
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]
@@ -138,9 +146,14 @@ fn what_is_left_of_zones_gets_groups_that_bear_the_loss_of_a_zone() {
 
     // One zone is no zone that could be lost.
     let mut one = view.clone();
-    one.map = view.map.with_nodes_down(&BTreeSet::from([NodeId(2), NodeId(3)]));
+    one.map = view
+        .map
+        .with_nodes_down(&BTreeSet::from([NodeId(2), NodeId(3)]));
     let error = ensure_writable(&mut one).unwrap_err();
-    assert!(error.to_string().starts_with("1 zones of cluster 1"), "{error}");
+    assert!(
+        error.to_string().starts_with("1 zones of cluster 1"),
+        "{error}"
+    );
     assert_eq!(one.groups, view.groups);
 }
 
@@ -160,7 +173,10 @@ fn each_cluster_is_seen_to_and_disks_in_none_are_left_alone() {
         group.disks = vec![DiskId(1); 9];
     }
     let error = ensure_writable(&mut view).unwrap_err();
-    assert!(error.to_string().starts_with("0 zones of cluster 1"), "{error}");
+    assert!(
+        error.to_string().starts_with("0 zones of cluster 1"),
+        "{error}"
+    );
     let made: Vec<_> = view.writable(PgClass::Fallback).collect();
     assert!(!made.is_empty());
     for group in made {

@@ -28,7 +28,9 @@ fn six_directories_become_four_plus_two() {
     assert_eq!(view.map.clusters[0].striped.to_string(), "4+2");
     assert_eq!(view.groups.len(), 100 + 200);
     assert!(
-        reconcile(&view, &survey(&data).unwrap(), NODE).unwrap().is_none(),
+        reconcile(&view, &survey(&data).unwrap(), NODE)
+            .unwrap()
+            .is_none(),
         "nothing changes at a restart"
     );
 }
@@ -74,7 +76,9 @@ fn a_lost_disk_is_down_and_comes_back_up() {
     let dir = tempfile::tempdir().unwrap();
     let (data, view) = started(dir.path(), 6);
     std::fs::rename(&data[2], dir.path().join("away")).unwrap();
-    let without = reconcile(&view, &survey(&data).unwrap(), NODE).unwrap().unwrap();
+    let without = reconcile(&view, &survey(&data).unwrap(), NODE)
+        .unwrap()
+        .unwrap();
     let lost = view.map.disks[2].id;
     assert_eq!(without.map.state(lost), DiskState::Down);
     assert_eq!(without.map.epoch, 2);
@@ -100,12 +104,18 @@ fn a_replacement_takes_every_position_of_the_lost_disk() {
     )
     .unwrap();
     assert_eq!(made.0, lost);
-    let next = reconcile(&view, &survey(&data).unwrap(), NODE).unwrap().unwrap();
+    let next = reconcile(&view, &survey(&data).unwrap(), NODE)
+        .unwrap()
+        .unwrap();
     assert_eq!(next.map.state(lost), DiskState::Removed);
     assert_eq!(next.map.state(made.1), DiskState::Up);
     assert_eq!(next.on_disk(lost).count(), 0);
     assert_eq!(next.on_disk(made.1).count(), view.on_disk(lost).count());
-    assert!(reconcile(&next, &survey(&data).unwrap(), NODE).unwrap().is_none());
+    assert!(
+        reconcile(&next, &survey(&data).unwrap(), NODE)
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[test]

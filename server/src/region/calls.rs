@@ -8,7 +8,9 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chunkstore::remote::{CallError as ShardCallError, Message, NodeCaller, ShardMethod, ShardService};
+use chunkstore::remote::{
+    CallError as ShardCallError, Message, NodeCaller, ShardMethod, ShardService,
+};
 use index::engine::raft::{RaftEngine, Transport, TransportError};
 use index::remote::{AnswerSize, CallError as IndexCallError, IndexCaller, IndexService, METHOD};
 use rpc::body::{Body, BodyError};
@@ -39,7 +41,7 @@ const STARTING: u32 = 2;
 
 record! {
     /// In front of openraft's message.
-    struct RaftCall {
+    pub struct RaftCall {
         1 => partition: PartitionId,
     }
 }
@@ -231,13 +233,15 @@ impl Answers {
             let answers = Arc::clone(&answers);
             async move { answers.index(request).await }
         });
-        ShardMethod::ALL.into_iter().fold(service, |service, method| {
-            let answers = Arc::clone(self);
-            service.unary(method.name(), SHARD_BYTES_MAX, move |_, request| {
-                let answers = Arc::clone(&answers);
-                async move { answers.shard(method, request).await }
+        ShardMethod::ALL
+            .into_iter()
+            .fold(service, |service, method| {
+                let answers = Arc::clone(self);
+                service.unary(method.name(), SHARD_BYTES_MAX, move |_, request| {
+                    let answers = Arc::clone(&answers);
+                    async move { answers.shard(method, request).await }
+                })
             })
-        })
     }
 
     async fn raft(&self, from: NodeId, request: Request) -> Result<Response, Failure> {

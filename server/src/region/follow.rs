@@ -21,6 +21,9 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Time between looks at the room on disks of other nodes.
 const USAGE_EVERY: Duration = Duration::from_secs(5);
 
+/// Saves who is where.
+pub type SavePeers = Arc<dyn Fn(&ClusterMap) -> anyhow::Result<()> + Send + Sync>;
+
 /// What a follower is given.
 pub struct Following {
     /// Ways to the other nodes; their addresses are kept up to date.
@@ -36,7 +39,7 @@ pub struct Following {
     pub on_view: Box<dyn Fn(&ClusterView) + Send + Sync>,
     /// Saves who is where, for the next start; called with the first map and when nodes or their addresses have
     /// changed, on a thread that may block.
-    pub save_peers: Arc<dyn Fn(&ClusterMap) -> anyhow::Result<()> + Send + Sync>,
+    pub save_peers: SavePeers,
     /// Asks other nodes for the room on their disks; called every few seconds.
     pub refresh_usage: Box<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>,
     /// Cancelled when the map says that this node was taken out of it.

@@ -71,7 +71,9 @@ pub async fn run(leasing: Leasing) -> Infallible {
         match round(&leasing.index, (leasing.me, may_hold), now, &mut seen).await {
             Ok(holder) => {
                 held = (holder == Some(leasing.me) && may_hold).then_some(now);
-                leasing.holder.send_if_modified(|known| std::mem::replace(known, holder) != holder);
+                leasing
+                    .holder
+                    .send_if_modified(|known| std::mem::replace(known, holder) != holder);
             }
             Err(error) => warn!(%error, "the lease of the region's tasks could not be kept"),
         }

@@ -7,6 +7,7 @@
 
 pub mod check;
 pub mod objects;
+pub mod region;
 pub mod s3;
 pub mod server;
 pub mod syncfault;
