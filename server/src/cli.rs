@@ -3,6 +3,7 @@
 use crate::cmd::bench::Bench;
 use crate::cmd::cluster::ClusterCommand;
 use crate::cmd::node::NodeCommand;
+use crate::cmd::region::{AdminCommand, CaCommand, IndexCommand};
 use crate::config::Source;
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -35,6 +36,15 @@ pub enum Command {
     /// The nodes of a region.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// How the region is.
+    #[command(subcommand)]
+    Admin(AdminCommand),
+    /// Which nodes keep the index.
+    #[command(subcommand)]
+    Index(IndexCommand),
+    /// The authority that signs the nodes' certificates.
+    #[command(subcommand)]
+    Ca(CaCommand),
     /// Measure an S3 service: throughput, latency, and what the server uses.
     Bench(Box<Bench>),
 }

@@ -6,4 +6,6 @@ pub mod cluster;
 pub mod config;
 pub mod disk;
 pub mod node;
+pub mod region;
 pub mod server;
+pub mod socket;

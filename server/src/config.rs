@@ -11,7 +11,8 @@ mod validate;
 pub use memory::MemoryPlan;
 pub use settings::{LogFormat, Source, UserSetting};
 #[cfg(test)]
-use units::{Size, Span};
+use units::Size;
+pub use units::Span;
 pub use validate::{Config, NodeConfig, parse_address};
 
 /// What is wrong with a configuration, and where.

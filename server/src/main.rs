@@ -27,6 +27,9 @@ fn main() -> ExitCode {
         Command::Disk(DiskCommand::Replace(command)) => cmd::disk::replace(*command),
         Command::Cluster(command) => cmd::cluster::run(command),
         Command::Node(command) => cmd::node::run(command),
+        Command::Admin(command) => cmd::region::admin(command),
+        Command::Index(command) => cmd::region::index(command),
+        Command::Ca(command) => cmd::region::ca(command),
         Command::Bench(command) => cmd::bench::run(*command),
     };
     match result {

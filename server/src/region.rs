@@ -8,52 +8,60 @@
 //! (`calls.rs`), who hears whom (`beat.rs`), who is marked down (`keeper.rs`), that every node goes by the newest map
 //! (`follow.rs`), and which node does what one does for all (`lease.rs`).
 
-#[allow(
-    dead_code,
-    reason = "the commands that talk to a running node use the rest"
-)]
+#[allow(dead_code, reason = "tests of the region look at the rest")]
 pub mod beat;
 mod calls;
-#[allow(
-    dead_code,
-    reason = "the commands that talk to a running node use the rest"
-)]
 pub mod change;
+pub mod context;
 pub mod describe;
 pub mod dirty;
+#[cfg(test)]
+pub mod first;
 pub mod follow;
-#[allow(
-    dead_code,
-    reason = "the commands that talk to a running node use the rest"
-)]
 pub mod home;
 mod index;
+mod join;
 pub mod keeper;
 mod lease;
+mod members;
+mod methods;
+pub mod operate;
+mod operator;
 mod own;
+pub mod report;
+pub mod rotation;
+pub mod socket;
+mod status;
 #[cfg(test)]
 pub mod testing;
+mod tokens;
+mod trust;
 
 use crate::assemble::{Parts, Storage};
 use crate::cluster::{Cluster, EvidenceQueue, Health};
 use crate::config::{Config, NodeConfig};
 use crate::workers::Workers;
+use ::index::Index;
 use ::index::engine::raft::RaftEngine;
 use ::index::partition::CONTROL;
 use anyhow::{Context as _, Result};
 use beat::{Beats, BeatsOf};
 use calls::{Answers, Calls};
+use change::peers_of;
 use chunkstore::ChunkStoreOptions;
 use chunkstore::remote::ShardService;
+use context::AdminContext;
 use dirty::Forwarding;
 use follow::Following;
 use home::{NodeHome, PeerEntry};
 use keeper::Keeping;
 use lease::Leasing;
+use methods::RefuseRemoved;
+use operator::Operator;
 use own::Others;
 use rpc::client::Network;
 use rpc::identity::Identity;
-use rpc::server::{RefuseCopies, Server, Service};
+use rpc::server::{Server, Service};
 use rpc::{Limits, Node};
 use scheduler::DirtyGroups;
 use scheduler::plan::outage::OutageLimits;
@@ -67,7 +75,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use types::clock::SystemClock;
 use types::entropy::OsEntropy;
-use types::{Clock, ClusterMap, ClusterView, Entropy, NodeId, NodeInfo, Role};
+use types::{Clock, ClusterMap, ClusterView, Entropy, NodeId, Role};
 
 /// Time that the slower nodes are given once a stripe may be acknowledged: one that hangs holds up no writer longer.
 const STRAGGLER_WAIT: Duration = Duration::from_millis(250);
@@ -78,6 +86,7 @@ pub struct Region {
     pub home: Arc<NodeHome>,
     engine: Option<Arc<RaftEngine>>,
     server: Server,
+    _operator: Operator,
     tasks: JoinSet<()>,
 }
 
@@ -129,7 +138,10 @@ impl Region {
         let service = beats.service(answers.serve(Service::new()));
         let worker = watch::Sender::new(None);
         let service = dirty::service(service, &beats, &dirty);
-        let server = listen(&started, node, service).await?;
+        let parts = (&index, &cluster, &dirty);
+        let (server, operator) = started
+            .listen(node, service, parts, engine.as_ref())
+            .await?;
         let first = home.first_view()?;
         if let Some(engine) = &engine {
             let forms = first.is_some().then(|| (me, started.address.clone()));
@@ -167,6 +179,7 @@ impl Region {
             home,
             engine,
             server,
+            _operator: operator,
             tasks: JoinSet::new(),
         };
         let parts = (beats, others, worker);
@@ -261,15 +274,6 @@ impl Region {
     }
 }
 
-/// Answers other nodes from now on.
-async fn listen(started: &Started, node: &NodeConfig, service: Service) -> Result<Server> {
-    let listener = TcpListener::bind(node.rpc_listen)
-        .await
-        .with_context(|| format!("cannot listen on {} for other nodes", node.rpc_listen))?;
-    let node = Arc::clone(started.network.node());
-    Ok(Server::start(node, listener, service, RefuseCopies)?)
-}
-
 fn plays(cluster: &Cluster, node: NodeId, role: Role) -> bool {
     let view = cluster.view();
     let node = view.map.node(node);
@@ -281,17 +285,6 @@ fn index_nodes_of(map: &ClusterMap) -> Vec<NodeId> {
     let in_use = map.nodes.iter().filter(|node| !node.is_removed);
     let keeping = in_use.filter(|node| node.roles.has(Role::Index));
     keeping.map(|node| node.id).collect()
-}
-
-/// What a node keeps of the map for its next start.
-fn peers_of(map: &ClusterMap) -> Vec<PeerEntry> {
-    let in_use = map.nodes.iter().filter(|node| !node.is_removed);
-    let entry = |node: &NodeInfo| PeerEntry {
-        node: node.id,
-        addresses: node.addresses.clone(),
-        is_index: node.roles.has(Role::Index),
-    };
-    in_use.map(entry).collect()
 }
 
 fn beats(
@@ -316,6 +309,36 @@ fn beats(
 }
 
 impl Started {
+    /// Answers other nodes and the operator from now on.
+    async fn listen(
+        &self,
+        node: &NodeConfig,
+        service: Service,
+        (index, cluster, dirty): (&Index, &Arc<Cluster>, &Arc<DirtyGroups>),
+        engine: Option<&Arc<RaftEngine>>,
+    ) -> Result<(Server, Operator)> {
+        let listener = TcpListener::bind(node.rpc_listen)
+            .await
+            .with_context(|| format!("cannot listen on {} for other nodes", node.rpc_listen))?;
+        let admin = AdminContext {
+            index: index.clone(),
+            cluster: Arc::clone(cluster),
+            network: Arc::clone(&self.network),
+            engine: engine.cloned(),
+            home: Arc::clone(&self.home),
+            dirty: Arc::clone(dirty),
+            advertise: node.rpc_advertise.clone(),
+            join_port: node.join_listen.port(),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+        };
+        let service = methods::add(service, admin.clone());
+        let admission = RefuseRemoved::new(cluster.subscribe());
+        let rpc_node = Arc::clone(self.network.node());
+        let server = Server::start(rpc_node, listener, service, admission)?;
+        Ok((server, Operator::start(admin, node.join_listen).await?))
+    }
+
     fn new(config: &Config, home: NodeHome) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let entropy: Arc<dyn Entropy> = Arc::new(OsEntropy);

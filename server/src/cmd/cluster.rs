@@ -1,10 +1,12 @@
 //! `cairn cluster`: makes a region.
 
 use super::node::{NewNode, node_settings};
+use super::socket::Asked;
 use crate::config::{Config, Source};
 use crate::region::change::{first_view, peers_of};
 use crate::region::describe::NodeDescription;
 use crate::region::home::{NewHome, NodeHome};
+use crate::region::operate::ClusterPlan;
 use crate::root_key;
 use anyhow::{Context, Result, bail, ensure};
 use chunkstore::identity::{self, Identity};
@@ -25,6 +27,25 @@ const FIRST: NodeId = NodeId(1);
 pub enum ClusterCommand {
     /// Make the first node of a new region, with the cluster's authority; nothing is started.
     Create(Box<CreateCluster>),
+    /// Make a chunk cluster of the disks that are in none, so that objects are placed on them.
+    Add(AddCluster),
+}
+
+/// `cairn cluster add`
+#[derive(Debug, Args)]
+pub struct AddCluster {
+    /// Data and parity shards of large objects [default: what suits the disks]
+    #[arg(long, value_name = "K+M")]
+    pub profile: Option<String>,
+    /// Copies of small objects, as a profile [default: what suits the disks]
+    #[arg(long, value_name = "1+M")]
+    pub small: Option<String>,
+    /// What is survived the loss of: zone, rack, node or disk [default: zone]
+    #[arg(long)]
+    pub domain: Option<String>,
+    /// Which node is asked.
+    #[command(flatten)]
+    pub asked: Asked,
 }
 
 /// `cairn cluster create`
@@ -42,6 +63,19 @@ pub struct CreateCluster {
 pub fn run(command: ClusterCommand) -> Result<()> {
     match command {
         ClusterCommand::Create(command) => create(*command),
+        ClusterCommand::Add(AddCluster {
+            profile,
+            small,
+            domain,
+            asked,
+        }) => {
+            let plan = ClusterPlan {
+                profile,
+                small,
+                domain,
+            };
+            asked.have_done("/v1/cluster/add", &plan)
+        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! `cairn node`: the nodes of a region.
 
-use crate::config::{Config, NodeConfig, Source};
+use super::region::OneNode;
+use super::socket::Asked;
+use crate::config::{Config, NodeConfig, Source, Span};
 use crate::region::describe::{JoinAnswer, NodeDescription};
 use crate::region::home::{NewHome, NodeHome};
+use crate::region::report::{Report, nodes_table};
+use crate::region::socket::{NodeRequest, TokenAnswer, TokenRequest};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use chunkstore::identity::{self, Identity};
 use clap::{Args, Subcommand};
@@ -20,8 +24,25 @@ const JOIN_LIMIT: Duration = Duration::from_secs(20);
 /// `cairn node ...`
 #[derive(Debug, Subcommand)]
 pub enum NodeCommand {
+    /// Make a token with which one node may join.
+    Token(MakeToken),
+    /// List the nodes of the region.
+    List(Asked),
+    /// Take a node out of the region for good.
+    Remove(OneNode),
     /// Join the region of a token, on the new node; nothing is started.
     Join(Box<JoinNode>),
+}
+
+/// `cairn node token`
+#[derive(Debug, Args)]
+pub struct MakeToken {
+    /// How long the token is good for
+    #[arg(long, default_value = "1h", value_name = "TIME")]
+    pub ttl: Span,
+    /// Which node is asked.
+    #[command(flatten)]
+    pub asked: Asked,
 }
 
 /// What a new node is.
@@ -100,6 +121,20 @@ pub fn node_settings(config: &Config) -> Result<&NodeConfig> {
 /// Runs one of them.
 pub fn run(command: NodeCommand) -> Result<()> {
     match command {
+        NodeCommand::Token(MakeToken { ttl, asked }) => {
+            let ttl_ms = u64::try_from(ttl.0.as_millis())?;
+            let TokenAnswer { token } = asked.post("/v1/token", &TokenRequest { ttl_ms })?;
+            println!("{token}");
+            Ok(())
+        }
+        NodeCommand::List(asked) => {
+            let report: Report = asked.get("/v1/status")?;
+            print!("{}", nodes_table(&report.nodes));
+            Ok(())
+        }
+        NodeCommand::Remove(OneNode { node, asked }) => {
+            asked.have_done("/v1/nodes/remove", &NodeRequest { node })
+        }
         NodeCommand::Join(command) => join_region(*command),
     }
 }
@@ -160,14 +195,16 @@ fn require_free(directory: &Path, is_repeated: bool) -> Result<()> {
         );
         return Ok(());
     }
-    let mut entries = match std::fs::read_dir(directory) {
+    let entries = match std::fs::read_dir(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         read => read.with_context(|| format!("cannot read {shown}"))?,
     };
-    if let Some(found) = entries.next().transpose()? {
-        let found = found.file_name();
+    for found in entries {
+        let found = found?.file_name();
+        // What formatting leaves behind when it is interrupted.
+        let is_left_over = found == "identity.new" || found == "lock";
         ensure!(
-            found == "identity.new",
+            is_repeated && is_left_over,
             "{shown} holds {found:?}, so it is not made a disk: name an empty directory"
         );
     }

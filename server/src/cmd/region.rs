@@ -1,0 +1,119 @@
+//! The commands that ask a running node: `cairn admin`, `cairn index`, `cairn ca`.
+
+use super::socket::Asked;
+use crate::region::report::{Report, groups_table};
+use crate::region::rotation::AuthorityReport;
+use crate::region::socket::{NodeRequest, ReplaceRequest};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+/// `cairn admin ...`
+#[derive(Debug, Subcommand)]
+pub enum AdminCommand {
+    /// Show the region: nodes, disks, index, chunk clusters, tasks, and what needs attention.
+    Status(AdminStatus),
+}
+
+/// `cairn admin status`
+#[derive(Debug, Args)]
+pub struct AdminStatus {
+    /// Print it as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Which node is asked.
+    #[command(flatten)]
+    pub asked: Asked,
+}
+
+/// `cairn index ...`
+#[derive(Debug, Subcommand)]
+pub enum IndexCommand {
+    /// Show who keeps each partition, who leads it, and how far the others are behind.
+    Status(Asked),
+    /// Have one node more keep the index.
+    Add(OneNode),
+    /// Have a node not keep the index any more; it may be dead.
+    Remove(OneNode),
+    /// Put one node in the place of another, which may be dead.
+    Replace(ReplaceNode),
+}
+
+/// A command about one node.
+#[derive(Debug, Args)]
+pub struct OneNode {
+    /// The node's name
+    pub node: String,
+    /// Which node is asked.
+    #[command(flatten)]
+    pub asked: Asked,
+}
+
+/// `cairn index replace`
+#[derive(Debug, Args)]
+pub struct ReplaceNode {
+    /// The node that keeps the index
+    pub old: String,
+    /// The node that is to
+    pub new: String,
+    /// Which node is asked.
+    #[command(flatten)]
+    pub asked: Asked,
+}
+
+/// `cairn ca ...`
+#[derive(Debug, Subcommand)]
+pub enum CaCommand {
+    /// Show the trusted authorities, the nodes' certificates, and the next step of a replacement.
+    Status(Asked),
+    /// Make a new authority, trusted beside the old one.
+    New(Asked),
+    /// Give every node a certificate of the new authority.
+    Renew(Asked),
+    /// Trust the old authority no more.
+    Retire(Asked),
+}
+
+/// Runs one of them.
+pub fn admin(AdminCommand::Status(command): AdminCommand) -> Result<()> {
+    let report: Report = command.asked.get("/v1/status")?;
+    if command.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{report}");
+    }
+    Ok(())
+}
+
+/// Runs one of them.
+pub fn index(command: IndexCommand) -> Result<()> {
+    match command {
+        IndexCommand::Status(asked) => {
+            let report: Report = asked.get("/v1/status")?;
+            print!("{}", groups_table(&report.index));
+            Ok(())
+        }
+        IndexCommand::Add(OneNode { node, asked }) => {
+            asked.have_done("/v1/index/add", &NodeRequest { node })
+        }
+        IndexCommand::Remove(OneNode { node, asked }) => {
+            asked.have_done("/v1/index/remove", &NodeRequest { node })
+        }
+        IndexCommand::Replace(ReplaceNode { old, new, asked }) => {
+            asked.have_done("/v1/index/replace", &ReplaceRequest { old, new })
+        }
+    }
+}
+
+/// Runs one of them.
+pub fn ca(command: CaCommand) -> Result<()> {
+    match command {
+        CaCommand::Status(asked) => {
+            let report: AuthorityReport = asked.get("/v1/ca/status")?;
+            print!("{report}");
+            Ok(())
+        }
+        CaCommand::New(asked) => asked.have_it_done("/v1/ca/new"),
+        CaCommand::Renew(asked) => asked.have_it_done("/v1/ca/renew"),
+        CaCommand::Retire(asked) => asked.have_it_done("/v1/ca/retire"),
+    }
+}
