@@ -25,6 +25,12 @@ impl Index {
         partition::all(self.ctx.data_partitions()).skip(1).collect()
     }
 
+    /// Those, and the control partition before them.
+    #[must_use]
+    pub fn all_partitions(&self) -> Vec<PartitionId> {
+        partition::all(self.ctx.data_partitions()).collect()
+    }
+
     /// Sequence of the last commit of a partition: what it holds in `g/` up to here may be reclaimed once
     /// the grace has been observed to pass.
     ///

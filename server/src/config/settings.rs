@@ -130,7 +130,7 @@ pub struct Settings {
     /// Time that requests in flight are given at a stop [default: 30s]
     #[arg(long, env = "CAIRN_DRAIN_TIMEOUT", value_name = "TIME")]
     pub drain_timeout: Option<Span>,
-    /// What is logged, as a filter of the `tracing` library [default: info,openraft=warn]
+    /// What is logged, as a filter of the `tracing` library [default: info,openraft=off]
     #[arg(long, env = "CAIRN_LOG", value_name = "FILTER")]
     pub log: Option<String>,
     /// Log lines as `text` or `json` [default: text]

@@ -11,8 +11,8 @@ use types::limits;
 
 /// The default of `memory_limit`, in bytes.
 const MEMORY_LIMIT: u64 = 1 << 30;
-/// The default of `log`. openraft tells of every step.
-const LOG: &str = "info,openraft=warn";
+/// The default of `log`. openraft tells of every step, and of every attempt to reach a node that is gone.
+const LOG: &str = "info,openraft=off";
 /// Shorter deadlines would refuse every request.
 const DEADLINE_MIN: Duration = Duration::from_millis(100);
 

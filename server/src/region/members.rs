@@ -85,7 +85,7 @@ pub async fn add(context: &AdminContext, name: &str) -> Result<Vec<String>> {
         status.keeps_index,
         "node {name} has the role index now and runs without it still: restart its server and repeat the command"
     );
-    for partition in context.index.partitions() {
+    for partition in context.index.all_partitions() {
         if ensure_voter(context, partition, &node).await? {
             done.push(format!("partition {partition}: node {name} votes"));
         }
@@ -101,12 +101,12 @@ pub async fn remove(context: &AdminContext, name: &str) -> Result<Vec<String>> {
     let view = context.stored_view().await?;
     let node = node_named(&view.map, name)?.clone();
     let groups = groups(context).await;
-    for partition in context.index.partitions() {
+    for partition in context.index.all_partitions() {
         let group = leader_of(&groups, partition)?;
         may_lose(&view, group, node.id)?;
     }
     let mut done = Vec::new();
-    for partition in context.index.partitions() {
+    for partition in context.index.all_partitions() {
         if ensure_removed(context, partition, &node).await? {
             done.push(format!(
                 "partition {partition}: node {name} is no member any more"
@@ -143,7 +143,7 @@ pub async fn replace(context: &AdminContext, old: &str, new: &str) -> Result<Vec
 /// Whether a node is a member of any group, as far as the leaders that answer say.
 pub async fn is_member(context: &AdminContext, node: NodeId) -> Result<bool> {
     let groups = groups(context).await;
-    for partition in context.index.partitions() {
+    for partition in context.index.all_partitions() {
         let group = leader_of(&groups, partition)?;
         if group.members.iter().any(|member| member.node == node) {
             return Ok(true);

@@ -169,7 +169,7 @@ pub async fn gather(context: &AdminContext) -> Report {
             .map(|(node, status)| node_line(&view, node, status, now_ms))
             .collect(),
         disks: disk_lines(&view, &asked),
-        index: group_lines(&view, &asked, &context.index.partitions()),
+        index: group_lines(&view, &asked, &context.index.all_partitions()),
         clusters: cluster_lines(&view),
         tasks: Tasks {
             waiting_repairs: asked

@@ -94,7 +94,7 @@ pub fn own(context: &AdminContext) -> Result<NodeStatus> {
     let kept = context.home.authorities()?;
     let engine = context.engine.as_ref();
     let reports = engine.iter().flat_map(|engine| {
-        let partitions = context.index.partitions().into_iter();
+        let partitions = context.index.all_partitions().into_iter();
         // A group that cannot tell yet has nothing to tell.
         partitions.filter_map(|partition| engine.report(partition).ok())
     });
