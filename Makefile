@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help run build test verify fix soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
+.PHONY: help run build test verify fix chaos soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
 
 export CAIRN_STARTED_S ?= $(shell date +%s)
 STEP := deploy/dev/step.sh
@@ -11,6 +11,8 @@ DATA ?= ./data
 LISTEN ?= 127.0.0.1:9000
 SECONDS_PER_FUZZ_TARGET ?= 60
 SOAK_MINUTES ?= 60
+CHAOS ?=
+CHAOS_RUNS ?= 60
 
 comma := ,
 empty :=
@@ -50,6 +52,12 @@ fix: ## what verify would complain of and a tool can mend: rustfmt, clippy --fix
 	@$(STEP) "fix: rustfmt" cargo fmt --all
 	@$(STEP) "fix: rustfmt of fuzz" cargo fmt --manifest-path fuzz/Cargo.toml
 
+chaos: ## clients under faults on the release binary, or CAIRN; CHAOS are its options, as "--seed 7 --runs 20"
+	@deploy/dev/deps.sh test
+	@[ -n "$${CAIRN:-}" ] || $(MAKE) --no-print-directory build
+	@$(STEP) "chaos: build" cargo build --locked -p chaos
+	@$(STEP) "chaos" s3-tests/chaos/run.sh $(CHAOS)
+
 soak: ## the long forms of the tests; hours
 	@deploy/dev/deps.sh test
 	@deploy/dev/deps.sh clients
@@ -57,6 +65,7 @@ soak: ## the long forms of the tests; hours
 	@CAIRN_SOAK=1 $(STEP) "soak: tests" cargo test --workspace --locked --no-fail-fast
 	@$(STEP) "soak: index on Raft" cargo test --locked -p index --test raft -- --ignored --nocapture
 	@CAIRN_SOAK=1 $(STEP) "soak: S3 clients" s3-tests/clients/run.sh all
+	@$(MAKE) --no-print-directory chaos CHAOS="--runs $(CHAOS_RUNS)"
 	@$(STEP) "soak: fuzz targets" fuzz/run.sh 600
 
 soak-memory: ## the long forms of the memory tests alone, the mixed load for SOAK_MINUTES

@@ -26,7 +26,7 @@ claim_build_output() {
 
 forget_own_crates() {
     local names name
-    names=$(sed -n 's/^name = "\(.*\)"$/\1/p' "$CAIRN_REPO"/*/Cargo.toml | sort -u)
+    names=$(sed -n 's/^name = "\(.*\)"$/\1/p' "$CAIRN_REPO"/*/Cargo.toml "$CAIRN_REPO"/*/*/Cargo.toml | sort -u)
     for name in $names; do
         find "$CARGO_TARGET_DIR" "$CAIRN_CACHE_DIR" -maxdepth 5 -path "*/.fingerprint/$name-*" -prune -exec rm -rf {} +
     done

@@ -7,7 +7,9 @@
 //! - `search` looks for an order, and finds the first answer that no order explains;
 //! - `explain` leaves out what that answer does not depend on, and writes the rest down for people.
 //!
-//! Not judged: times of modification, lists of many keys, parts and uploads that were not completed.
+//! A list of many keys is no snapshot: what it shows of each key must have been so at some moment of the page.
+//!
+//! Not judged: times of modification, parts and uploads that were not completed.
 
 mod explain;
 mod model;
@@ -19,6 +21,7 @@ pub use explain::Broken;
 pub use search::check;
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Stands for the bytes of one write. No two writes of a history may share one, so that what is read
 /// tells who wrote it; a repeated completion of one upload is the same write.
@@ -72,6 +75,8 @@ pub enum Call {
     ReadVersion(Version),
     /// Every version of the key in a list.
     List,
+    /// What a list of objects shows of the key.
+    Look,
     /// PutBucketVersioning. It belongs into the history of each of the bucket's keys.
     SetVersioning(Versioning),
 }
@@ -93,6 +98,8 @@ pub enum Outcome {
     Failed,
     /// The list, newest first; a delete marker has no value.
     Listed(Vec<(Version, Option<Value>)>),
+    /// The list of objects has the key with this value, or does not have it.
+    Shown(Option<Value>),
     /// The versioning was set.
     Set,
     /// No answer: the call took effect once before [`Event::returned`], or never.
@@ -124,8 +131,8 @@ pub struct History {
     pub versioning: Versioning,
     /// The operations, in any order.
     pub events: Vec<Event>,
-    /// The texts of version ids; only shown.
-    pub versions: Vec<String>,
+    /// The texts of version ids, which the histories of a run share; only shown.
+    pub versions: Arc<Vec<String>>,
 }
 
 /// What [`check`] found.
@@ -144,7 +151,12 @@ impl Outcome {
     fn is_observation(&self) -> bool {
         matches!(
             self,
-            Self::Found(..) | Self::Marker(_) | Self::Missing | Self::Failed | Self::Listed(_)
+            Self::Found(..)
+                | Self::Marker(_)
+                | Self::Missing
+                | Self::Failed
+                | Self::Listed(_)
+                | Self::Shown(_)
         )
     }
 }
@@ -178,6 +190,7 @@ impl Call {
             Self::Read => "GET".to_owned(),
             Self::ReadVersion(version) => format!("GET version {}", version.show(texts)),
             Self::List => "LIST versions".to_owned(),
+            Self::Look => "LIST objects".to_owned(),
             Self::SetVersioning(versioning) => format!("SET versioning {versioning:?}"),
         }
     }
@@ -203,6 +216,8 @@ impl Outcome {
                     .collect();
                 format!("[{}]", entries.join(" "))
             }
+            Self::Shown(Some(value)) => format!("listed with v{value}"),
+            Self::Shown(None) => "not listed".to_owned(),
             Self::Set => "set".to_owned(),
             Self::Unknown => "no answer".to_owned(),
         }

@@ -136,7 +136,7 @@ fn values(event: &Event) -> Vec<Value> {
         values.push(value);
     }
     match &event.outcome {
-        Outcome::Found(value, _) => values.push(*value),
+        Outcome::Found(value, _) | Outcome::Shown(Some(value)) => values.push(*value),
         Outcome::Listed(entries) => values.extend(entries.iter().filter_map(|(_, value)| *value)),
         _ => {}
     }

@@ -132,6 +132,10 @@ impl KeyState {
             Call::Read => self.read(names, 0, outcome),
             Call::ReadVersion(version) => self.read_version(names, version, outcome),
             Call::List => self.list(names, outcome),
+            Call::Look => {
+                let fits = *outcome == Outcome::Shown(self.current());
+                fits.then(|| self.clone()).into_iter().collect()
+            }
             Call::SetVersioning(versioning) => {
                 let is_set = matches!(outcome, Outcome::Set | Outcome::Unknown);
                 let next = Self {

@@ -1,5 +1,6 @@
 //! Histories known to be good and known to be bad, one small one for each way to be either.
 
+mod lists;
 mod random;
 mod store;
 
@@ -95,7 +96,7 @@ fn history(versioning: Versioning, events: Vec<Event>) -> History {
         key: "k".to_owned(),
         versioning,
         events,
-        versions: Vec::new(),
+        versions: Arc::default(),
     }
 }
 

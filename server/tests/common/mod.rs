@@ -8,7 +8,8 @@
 pub mod check;
 pub mod objects;
 pub mod region;
-pub mod s3;
 pub mod server;
 pub mod syncfault;
 pub mod workload;
+
+pub use s3_tests::s3;

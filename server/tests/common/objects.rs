@@ -72,7 +72,7 @@ pub async fn right_or_refused(s3: &S3, bucket: &str, objects: &[Object]) -> usiz
                 refused += 1;
             }
             // The connection ended before the whole body came.
-            Err(Unknown(_)) => refused += 1,
+            Err(Unknown { .. }) => refused += 1,
         }
     }
     refused

@@ -9,6 +9,7 @@ use super::s3::{Answer, S3, Unknown};
 use super::server::Server;
 use bytes::Bytes;
 use http::{Method, StatusCode};
+pub use s3_tests::dice::{Dice, value};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,32 +39,6 @@ pub struct Known {
 
 /// Everything that one writer knows.
 pub type Ledger = BTreeMap<String, Known>;
-
-/// The bytes of a value: no two seeds share a block.
-pub fn value(seed: u64, length: usize) -> Bytes {
-    let mut bytes = vec![0; length];
-    blake3::Hasher::new()
-        .update(&seed.to_be_bytes())
-        .finalize_xof()
-        .fill(&mut bytes);
-    bytes.into()
-}
-
-/// A seeded generator for choices; the same seed gives the same workload.
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
-}
 
 /// A length from the classes that are stored differently: empty, inline, small, one stripe, several.
 fn length(dice: &mut Dice) -> usize {
@@ -232,7 +207,7 @@ async fn read(s3: &S3, key: &str, known: &Known) -> Result<State, Unknown> {
         }
     }
     if answer.status.is_server_error() {
-        return Err(Unknown(format!("{key}: {}", answer.status)));
+        return Err(Unknown::sent(format!("{key}: {}", answer.status)));
     }
     panic!(
         "{BROKEN_PROMISE}: {key} should be {known:?}, but GET gives {} and {} bytes",

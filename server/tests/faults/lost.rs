@@ -63,7 +63,7 @@ async fn read(s3: S3, reader: u64, stop: Arc<AtomicBool>) -> Endings {
                 assert!(answer.status.is_server_error(), "{}", answer.status);
                 endings.refused += 1;
             }
-            Err(Unknown(_)) => endings.broken += 1,
+            Err(Unknown { .. }) => endings.broken += 1,
         }
     }
     endings

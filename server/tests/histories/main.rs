@@ -10,19 +10,17 @@
     reason = "tests of real processes wait in real time, and are told their seed from outside"
 )]
 
-mod client;
 #[path = "../common/mod.rs"]
 mod common;
-mod record;
-mod workload;
 
-use client::Adapter;
-use common::server::Installation;
-use record::Record;
-use s3_tests::history::{Broken, Verdict, check};
+use chaos::check::{Judgement, judge};
+use chaos::client::Adapter;
+use chaos::record::Record;
+use chaos::workload::{Bucket, Kind, Lane, Plan, start};
+use common::server::{Installation, Server};
+use s3_tests::history::Versioning;
 use std::path::Path;
 use std::time::Duration;
-use workload::{Plan, run};
 
 /// Clients at work at once.
 const CLIENTS: usize = 12;
@@ -38,29 +36,87 @@ fn seed() -> u64 {
     seed
 }
 
-/// The first key's history that no order explains.
-fn judge(record: &Record) -> Option<Broken> {
-    let mut found = None;
-    for history in record.histories() {
-        match check(&history) {
-            Verdict::Linearizable => {}
-            Verdict::Broken(broken) => found = found.or(Some(*broken)),
-            Verdict::Undecided(event) => {
-                panic!("{}: too many orders at event {event}", history.key)
-            }
-        }
+/// What the clients do, on keys of their own: in a bucket of each versioning, on the same keys all the time.
+fn plan(seed: u64, keys_per_bucket: usize, adapter: Adapter) -> Plan {
+    let bucket = |name, versioning, is_mixed| Bucket {
+        name,
+        versioning,
+        is_mixed,
+        lanes: vec![
+            Lane {
+                kind: Kind::Hot,
+                keys: 1
+            };
+            keys_per_bucket
+        ],
+    };
+    Plan {
+        seed,
+        clients: CLIENTS,
+        buckets: vec![
+            bucket("off", Versioning::Off, false),
+            bucket("on", Versioning::Enabled, false),
+            bucket("mixed", Versioning::Enabled, true),
+        ],
+        adapter,
     }
-    found
+}
+
+/// Runs a plan for so long, and kills the server so often meanwhile; the server that runs then, what was found,
+/// and what was recorded.
+async fn run(
+    (plan, duration, kills): (&Plan, Duration, u32),
+    installation: &Installation,
+    mut server: Server,
+) -> (Server, Judgement, Record) {
+    let gateways = vec![server.s3.clone()];
+    let mut running = start(plan, gateways).await.unwrap();
+    for _ in 0..kills {
+        tokio::time::sleep(duration / (kills + 1)).await;
+        server.kill();
+        server = installation.start();
+        running.record().settle();
+    }
+    tokio::time::sleep(duration / (kills + 1)).await;
+    running.stop().await;
+    running.read_all().await;
+    let record = running.into_record();
+    println!("seed {}: {:?}", plan.seed, record.counts());
+    (server, judge(&record), record)
 }
 
 /// Fails the test, and keeps the histories, if one has no order.
-fn assert_explained(record: &Record, directory: &Path) {
-    if let Some(broken) = judge(record) {
+fn assert_explained(judgement: &Judgement, record: &Record, directory: &Path) {
+    if !judgement.is_clean() {
         for (n, history) in record.histories().iter().enumerate() {
             let path = directory.join(format!("history-{n}.txt"));
             std::fs::write(path, format!("{history:#?}")).unwrap();
         }
-        panic!("{broken}");
+        panic!("{judgement}");
+    }
+}
+
+/// Fails the test when the workload did not do what it is there for.
+fn assert_varied(record: &Record) {
+    let counts = record.counts();
+    for kind in [
+        "Put Stored",
+        "Put Failed",
+        "Put Missing",
+        "Complete Stored",
+        "Complete Failed",
+        "Delete Deleted",
+        "DeleteVersion Deleted",
+        "Read Found",
+        "Read Missing",
+        "Read Marker",
+        "ReadVersion Found",
+        "ReadVersion Missing",
+        "List Listed",
+        "Look Shown",
+        "SetVersioning Set",
+    ] {
+        assert!(counts.contains_key(kind), "no {kind:?} in {counts:?}");
     }
 }
 
@@ -70,18 +126,12 @@ async fn every_answer_is_explained_by_some_order() {
     let installation = Installation::new(dir.path(), 6);
     let mut server = installation.start();
     for round in 0..if is_soak() { 60 } else { 1 } {
-        let plan = Plan {
-            seed: seed() + round,
-            clients: CLIENTS,
-            keys_per_bucket: 2,
-            duration: Duration::from_secs(10),
-            kills: 0,
-            adapter: Adapter::None,
-        };
-        let record;
-        (server, record) = run(&plan, &installation, server).await;
-        assert_explained(&record, dir.path());
-        record.assert_varied();
+        let plan = plan(seed() + round, 2, Adapter::None);
+        let what = (&plan, Duration::from_secs(10), 0);
+        let (running, judgement, record) = run(what, &installation, server).await;
+        assert_explained(&judgement, &record, dir.path());
+        assert_varied(&record);
+        server = running;
     }
 }
 
@@ -91,41 +141,29 @@ async fn every_answer_is_explained_when_the_server_dies_meanwhile() {
     let installation = Installation::new(dir.path(), 6);
     let mut server = installation.start();
     for round in 0..if is_soak() { 60 } else { 1 } {
-        let plan = Plan {
-            seed: seed() + 1_000 + round,
-            clients: CLIENTS,
-            keys_per_bucket: 2,
-            duration: Duration::from_secs(9),
-            kills: 2,
-            adapter: Adapter::None,
-        };
-        let record;
-        (server, record) = run(&plan, &installation, server).await;
-        assert_explained(&record, dir.path());
+        let plan = plan(seed() + 1_000 + round, 2, Adapter::None);
+        let what = (&plan, Duration::from_secs(9), 2);
+        let (running, judgement, record) = run(what, &installation, server).await;
+        assert_explained(&judgement, &record, dir.path());
         assert!(record.unanswered() > 0, "the kills interrupted nobody");
+        server = running;
     }
 }
 
 /// Runs short workloads through an adapter until one is found to be broken; fails if none of ten is.
-async fn assert_found(adapter: Adapter) -> Broken {
+async fn assert_found(adapter: Adapter) -> String {
     let dir = common::server::directory();
     let installation = Installation::new(dir.path(), 6);
     let mut server = installation.start();
     for round in 0..10 {
-        let plan = Plan {
-            seed: seed() + 2_000 + round,
-            clients: CLIENTS,
-            keys_per_bucket: 1,
-            duration: Duration::from_secs(2),
-            kills: 0,
-            adapter,
-        };
-        let record;
-        (server, record) = run(&plan, &installation, server).await;
-        if let Some(broken) = judge(&record) {
+        let plan = plan(seed() + 2_000 + round, 1, adapter);
+        let what = (&plan, Duration::from_secs(2), 0);
+        let (running, judgement, _) = run(what, &installation, server).await;
+        if let Some(broken) = judgement.broken.first() {
             println!("found in round {round}: {broken}");
-            return broken;
+            return broken.clone();
         }
+        server = running;
     }
     panic!("the planted fault was not found in ten rounds: {adapter:?}");
 }
@@ -133,11 +171,17 @@ async fn assert_found(adapter: Adapter) -> Broken {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_before_the_publication_is_found() {
     let broken = assert_found(Adapter::CheckThenPublish).await;
-    assert!(broken.window.len() >= 2, "{broken}");
+    assert!(broken.lines().count() >= 3, "{broken}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cache_of_reads_is_found() {
     let broken = assert_found(Adapter::CachedReads).await;
-    assert!(broken.to_string().contains("GET"), "{broken}");
+    assert!(broken.contains("GET"), "{broken}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_is_acknowledged_and_not_done_is_found() {
+    let broken = assert_found(Adapter::LostWrites).await;
+    assert!(broken.contains("PUT"), "{broken}");
 }

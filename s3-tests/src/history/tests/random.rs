@@ -54,7 +54,8 @@ fn random_call(dice: &mut Dice, store: &Store, n: u64) -> Call {
             Call::SetVersioning(dice.one(&to))
         }
         8 | 9 => Call::DeleteVersion(dice.one(&store.names())),
-        10 => Call::List,
+        10 if dice.roll(2) == 0 => Call::List,
+        10 => Call::Look,
         11 => Call::ReadVersion(dice.one(&store.names())),
         _ => Call::Read,
     }
@@ -91,7 +92,7 @@ fn of_working_store(seed: u64, shape: &Shape) -> History {
         key: format!("seed {seed}"),
         versioning: shape.versioning,
         events,
-        versions: Vec::new(),
+        versions: Arc::default(),
     }
 }
 

@@ -65,6 +65,7 @@ impl Store {
             Call::Read => shown(self.kept.last()),
             Call::ReadVersion(version) => shown(self.kept.iter().find(|kept| kept.0 == version)),
             Call::List => Outcome::Listed(self.kept.iter().rev().copied().collect()),
+            Call::Look => Outcome::Shown(self.kept.last().and_then(|last| last.1)),
             Call::SetVersioning(versioning) => {
                 self.versioning = versioning;
                 Outcome::Set

@@ -13,29 +13,54 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
+use types::clock::{Clock, SystemClock};
+
+/// How long an answer is waited for unless [`S3::with_patience`] says otherwise.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where a request goes and who signs it. Clones share connections.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct S3 {
     endpoint: String,
     credentials: Credentials,
     http: Client<HttpConnector, Full<Bytes>>,
+    patience: Duration,
 }
 
 /// A whole answer.
 #[derive(Debug, Clone)]
 pub struct Answer {
+    /// The status line's.
     pub status: StatusCode,
+    /// All of them.
     pub headers: HeaderMap,
+    /// Whole.
     pub body: Bytes,
 }
 
-/// The request may or may not have been carried out: no whole answer came.
+/// No whole answer came: the request may or may not have been carried out.
 #[derive(Debug)]
-pub struct Unknown(pub String);
+pub struct Unknown {
+    /// What happened instead.
+    pub reason: String,
+    /// False when there was no connection to send it over, so that it certainly was not carried out.
+    pub is_sent: bool,
+}
+
+impl Unknown {
+    /// Of a request that was sent.
+    #[must_use]
+    pub fn sent(reason: String) -> Self {
+        Self {
+            reason,
+            is_sent: true,
+        }
+    }
+}
 
 impl Answer {
     /// The text between `<tag>` and `</tag>`, for each time it appears.
+    #[must_use]
     pub fn all(&self, tag: &str) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.body).into_owned();
         let (open, close) = (format!("<{tag}>"), format!("</{tag}>"));
@@ -47,16 +72,21 @@ impl Answer {
     }
 
     /// The text of the first `tag`.
+    #[must_use]
     pub fn one(&self, tag: &str) -> Option<String> {
         self.all(tag).into_iter().next()
     }
 
     /// A header's text.
+    #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// Fails the test unless the status is a success.
+    ///
+    /// # Panics
+    /// With the answer, unless the status is a success.
     #[track_caller]
     pub fn ok(self) -> Self {
         assert!(
@@ -99,6 +129,7 @@ fn encode(text: &str, keep_slash: bool) -> String {
 
 impl S3 {
     /// A client for `endpoint` (`http://127.0.0.1:PORT`).
+    #[must_use]
     pub fn new(endpoint: &str, access_key: &str, secret_key: &str) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
@@ -106,10 +137,28 @@ impl S3 {
             endpoint: endpoint.to_owned(),
             credentials: Credentials::new(access_key, secret_key, None, None, "tests"),
             http: Client::builder(TokioExecutor::new()).build(connector),
+            patience: PATIENCE,
         }
     }
 
-    /// Sends one request and reads the whole answer, within a minute.
+    /// The same client, which waits no longer than this for a connection or an answer.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(patience));
+        self.http = Client::builder(TokioExecutor::new()).build(connector);
+        self.patience = patience;
+        self
+    }
+
+    /// Sends one request and reads the whole answer.
+    ///
+    /// # Errors
+    /// When no whole answer comes in time.
+    ///
+    /// # Panics
+    /// When the request is not well-formed.
     pub async fn send(
         &self,
         method: Method,
@@ -141,16 +190,15 @@ impl S3 {
             .expect("tests make well-formed requests");
         self.sign(&mut request);
         let exchange = async {
-            let response = self
-                .http
-                .request(request)
-                .await
-                .map_err(|error| Unknown(format!("{error:?}")))?;
+            let response = self.http.request(request).await.map_err(|error| Unknown {
+                is_sent: !error.is_connect(),
+                reason: format!("{error:?}"),
+            })?;
             let (parts, body) = response.into_parts();
             let body = body
                 .collect()
                 .await
-                .map_err(|error| Unknown(format!("{error:?}")))?
+                .map_err(|error| Unknown::sent(format!("{error:?}")))?
                 .to_bytes();
             Ok(Answer {
                 status: parts.status,
@@ -158,9 +206,9 @@ impl S3 {
                 body,
             })
         };
-        tokio::time::timeout(Duration::from_secs(60), exchange)
-            .await
-            .unwrap_or_else(|_| Err(Unknown("no answer within a minute".to_owned())))
+        let late = || Unknown::sent(format!("no answer within {:?}", self.patience));
+        let answer = tokio::time::timeout(self.patience, exchange).await;
+        answer.unwrap_or_else(|_| Err(late()))
     }
 
     fn sign(&self, request: &mut Request<Full<Bytes>>) {
@@ -174,7 +222,7 @@ impl S3 {
             .identity(&identity)
             .region("us-east-1")
             .name("s3")
-            .time(SystemTime::now())
+            .time(SystemTime::UNIX_EPOCH + Duration::from_millis(SystemClock::new().now_ms()))
             .settings(settings)
             .build()
             .expect("all parameters are given")
@@ -200,6 +248,10 @@ impl S3 {
     }
 
     /// Line and headers of a signed PUT with a body of `length` bytes, for a connection of the test's own.
+    ///
+    /// # Panics
+    /// When the request is not well-formed.
+    #[must_use]
     pub fn head_of_put(&self, path: &str, length: usize) -> String {
         self.head(
             Method::PUT,
@@ -209,6 +261,10 @@ impl S3 {
     }
 
     /// A signed request whose body is left to the test. `target` may have a query.
+    ///
+    /// # Panics
+    /// When the request is not well-formed.
+    #[must_use]
     pub fn signed(&self, method: Method, target: &str, headers: &[(&str, &str)]) -> Request<()> {
         let mut request = Request::builder()
             .method(method)
@@ -224,6 +280,10 @@ impl S3 {
     }
 
     /// Line and headers of a signed request, for a connection of the test's own. `target` may have a query.
+    ///
+    /// # Panics
+    /// When the request is not well-formed.
+    #[must_use]
     pub fn head(&self, method: Method, target: &str, headers: &[(&str, &str)]) -> String {
         let request = self.signed(method.clone(), target, headers);
         let host = self.address();
@@ -238,16 +298,28 @@ impl S3 {
     }
 
     /// The address that requests go to.
+    ///
+    /// # Panics
+    /// When the endpoint names a host and no address.
+    #[must_use]
     pub fn address(&self) -> SocketAddr {
         let address = self.endpoint.trim_start_matches("http://");
         address.parse().expect("tests name addresses")
     }
 
+    /// PutObject.
+    ///
+    /// # Errors
+    /// As [`S3::send`].
     pub async fn put(&self, bucket: &str, key: &str, body: Bytes) -> Result<Answer, Unknown> {
         self.send(Method::PUT, &format!("/{bucket}/{key}"), &[], &[], body)
             .await
     }
 
+    /// GetObject.
+    ///
+    /// # Errors
+    /// As [`S3::send`].
     pub async fn get(&self, bucket: &str, key: &str) -> Result<Answer, Unknown> {
         self.send(
             Method::GET,
@@ -259,6 +331,10 @@ impl S3 {
         .await
     }
 
+    /// DeleteObject.
+    ///
+    /// # Errors
+    /// As [`S3::send`].
     pub async fn delete(&self, bucket: &str, key: &str) -> Result<Answer, Unknown> {
         self.send(
             Method::DELETE,
@@ -271,6 +347,9 @@ impl S3 {
     }
 
     /// PUT of an object that must not be there yet.
+    ///
+    /// # Errors
+    /// As [`S3::send`].
     pub async fn put_new(&self, bucket: &str, key: &str, body: Bytes) -> Result<Answer, Unknown> {
         let path = format!("/{bucket}/{key}");
         self.send(Method::PUT, &path, &[], &[("if-none-match", "*")], body)
@@ -279,6 +358,9 @@ impl S3 {
 
     /// Begins a multipart upload and stores its only part; gives the upload's id and the body that
     /// completes it.
+    ///
+    /// # Errors
+    /// As [`S3::send`].
     pub async fn upload(
         &self,
         bucket: &str,
@@ -305,6 +387,9 @@ impl S3 {
     }
 
     /// Completes an upload; a failure that S3 reports inside a 200 is given as a 500.
+    ///
+    /// # Errors
+    /// As [`S3::send`].
     pub async fn complete(
         &self,
         bucket: &str,
@@ -324,12 +409,21 @@ impl S3 {
     }
 
     /// Makes a bucket.
+    ///
+    /// # Errors
+    /// As [`S3::send`].
     pub async fn create_bucket(&self, bucket: &str) -> Result<Answer, Unknown> {
         self.send(Method::PUT, &format!("/{bucket}"), &[], &[], Bytes::new())
             .await
     }
 
     /// Every key of the bucket with its size, by as many pages as it takes.
+    ///
+    /// # Errors
+    /// As [`S3::send`].
+    ///
+    /// # Panics
+    /// When the answer is no list.
     pub async fn list(&self, bucket: &str) -> Result<Vec<(String, u64)>, Unknown> {
         let mut found = Vec::new();
         let mut token: Option<String> = None;

@@ -1,0 +1,161 @@
+//! One server on one machine with six disks, which clients reach by several addresses.
+
+use super::{ACCESS_KEY, Inspection, PATIENCE, SECRET_KEY, Target, revive};
+use crate::faults::{Fault, Kind, Shape};
+use crate::native;
+use crate::zone::Zone;
+use anyhow::{Context, Result};
+use s3_tests::s3::S3;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+/// As many disks as the profile 4+2 has shards.
+const DISKS: usize = 6;
+
+/// Loopback addresses by which the clients reach it.
+const ADDRESSES: usize = 3;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Machine {
+    binary: PathBuf,
+    root: PathBuf,
+    zone: Zone,
+    port: u16,
+    kinds: Vec<Kind>,
+}
+
+impl Machine {
+    /// Starts a server on new directories below `root`.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(binary: &Path, root: &Path) -> Result<Self> {
+        let [port, admin_port] = free_ports()?;
+        let admin = SocketAddr::from(([127, 0, 0, 1], admin_port));
+        let mut zone = Zone::new(0, root.join("zone0"), DISKS, admin)?;
+        let mut kinds = vec![
+            Kind::Kill,
+            Kind::Freeze,
+            Kind::SlowDisk,
+            Kind::Skew,
+            Kind::FlipBits,
+            Kind::DeleteDisk,
+        ];
+        if zone.mount_disks() {
+            kinds.push(Kind::FillDisk);
+        }
+        zone.preload(&native::faults_library(root)?);
+        let key = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        zone.envs.extend([
+            key("CAIRN_ROOT_ACCESS_KEY", ACCESS_KEY),
+            key("CAIRN_ROOT_SECRET_KEY", SECRET_KEY),
+        ]);
+        zone.words = vec!["server".to_owned()];
+        zone.words.extend(directories(&zone));
+        zone.words.extend([
+            format!("--listen=0.0.0.0:{port}"),
+            format!("--admin-listen={admin}"),
+            "--task-interval=500ms".to_owned(),
+            "--volume-size=16MiB".to_owned(),
+            "--disk-reserve=16MiB".to_owned(),
+        ]);
+        zone.start(binary)?;
+        let mut machine = Self {
+            binary: binary.to_owned(),
+            root: root.to_owned(),
+            zone,
+            port,
+            kinds,
+        };
+        super::wait_until_ready(&mut machine)?;
+        Ok(machine)
+    }
+}
+
+impl Target for Machine {
+    fn name(&self) -> &'static str {
+        "machine"
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            zones: 1,
+            disks: DISKS,
+            kinds: self.kinds.clone(),
+        }
+    }
+
+    fn gateways(&self) -> Vec<S3> {
+        (1..=ADDRESSES)
+            .map(|n| {
+                let endpoint = format!("http://127.0.0.{n}:{}", self.port);
+                S3::new(&endpoint, ACCESS_KEY, SECRET_KEY).with_patience(PATIENCE)
+            })
+            .collect()
+    }
+
+    fn begin(&mut self, fault: &Fault) -> Result<()> {
+        self.zone.begin(fault)
+    }
+
+    fn end(&mut self, fault: &Fault) -> Result<()> {
+        self.zone.end(fault, &self.binary)
+    }
+
+    fn revive(&mut self) -> Result<Vec<String>> {
+        revive(std::slice::from_mut(&mut self.zone), &self.binary)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.zone.is_up() && self.zone.is_ready()
+    }
+
+    fn kill_settles(&self) -> bool {
+        true
+    }
+
+    fn inspect(&mut self) -> Result<Inspection> {
+        self.zone.stop()?;
+        let output = self
+            .zone
+            .command(&self.binary)
+            .args(["check", "--json"])
+            .args(directories(&self.zone))
+            .output()
+            .context("run cairn check")?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let report: serde_json::Value = serde_json::from_str(&text)
+            .with_context(|| format!("cairn check gave no report: {text} {errors}"))?;
+        Ok(Inspection {
+            is_sound: output.status.success(),
+            missing_shards: report["missing_shards"].as_u64().unwrap_or(0),
+            report: text,
+        })
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn panics(&self) -> Vec<String> {
+        self.zone.panics()
+    }
+}
+
+/// The options that say where a zone's data are.
+fn directories(zone: &Zone) -> [String; 2] {
+    let disks: Vec<String> = zone.disks.iter().map(|d| d.display().to_string()).collect();
+    [
+        format!("--data={}", disks.join(",")),
+        format!("--index-dir={}", zone.root.join("index").display()),
+    ]
+}
+
+/// Two ports that were free a moment ago.
+fn free_ports() -> Result<[u16; 2]> {
+    let bind = || TcpListener::bind("0.0.0.0:0");
+    let (one, other) = (bind()?, bind()?);
+    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
+}

@@ -1,0 +1,272 @@
+//! A region of several zones, a node each, with all roles and three disks. Where network namespaces may be made
+//! each zone has its own, and the network between them can be faulted; elsewhere they are on loopback
+//! addresses, and only processes and disks fail.
+
+use super::{Inspection, PATIENCE, Target, revive, wait_until_ready};
+use crate::faults::{Fault, Kind, Shape};
+use crate::native;
+use crate::net::Network;
+use crate::zone::{Zone, run};
+use anyhow::{Context, Result};
+use s3_tests::s3::S3;
+use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+/// Zones, and disks of each: as many disks as 5+4 has shards.
+const ZONES: usize = 3;
+const DISKS: usize = 3;
+
+const S3_PORT: u16 = 9000;
+const ADMIN_PORT: u16 = 9001;
+const RPC_PORT: u16 = 9002;
+
+/// Tenths of a second that a node is given until it answers its commands.
+const START_TICKS: usize = 600;
+
+/// See the module. The order of the fields is that of the clean-up: first processes, then their network.
+#[derive(Debug)]
+pub struct Region {
+    zones: Vec<Zone>,
+    network: Option<Network>,
+    binary: PathBuf,
+    root: PathBuf,
+    kinds: Vec<Kind>,
+    access_key: String,
+    secret_key: String,
+}
+
+impl Region {
+    /// Makes a region on new directories below `root` and starts it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn start(binary: &Path, root: &Path) -> Result<Self> {
+        let mut kinds = vec![
+            Kind::Kill,
+            Kind::Freeze,
+            Kind::SlowDisk,
+            Kind::Skew,
+            Kind::FlipBits,
+            Kind::DeleteDisk,
+        ];
+        let network = match Network::start(ZONES, root) {
+            Ok(network) => {
+                kinds.extend([Kind::Cut, Kind::Isolate, Kind::Delay]);
+                Some(network)
+            }
+            Err(error) => {
+                println!("no faults of the network: {error:#}");
+                None
+            }
+        };
+        let library = native::faults_library(root)?;
+        let mut zones = Vec::new();
+        let mut has_room_of_its_own = true;
+        for number in 0..ZONES {
+            let mut zone = zone(number, root, network.as_ref())?;
+            has_room_of_its_own &= zone.mount_disks();
+            zone.preload(&library);
+            zones.push(zone);
+        }
+        if has_room_of_its_own {
+            kinds.push(Kind::FillDisk);
+        }
+        let mut region = Self {
+            zones,
+            network,
+            binary: binary.to_owned(),
+            root: root.to_owned(),
+            kinds,
+            access_key: String::new(),
+            secret_key: String::new(),
+        };
+        region.assemble()?;
+        Ok(region)
+    }
+
+    /// Runs a command of the binary on a zone's node; what it printed.
+    fn cairn(&self, zone: usize, words: &[&str]) -> Result<String> {
+        let zone = &self.zones[zone];
+        let mut command = zone.command(&self.binary);
+        run(command.args(words).args(node_dir(zone)))
+    }
+
+    fn assemble(&mut self) -> Result<()> {
+        for number in 0..ZONES {
+            let name = format!("n{}", number + 1);
+            let place = ["a", "b", "c"][number];
+            let token;
+            let words = if number == 0 {
+                vec!["cluster", "create"]
+            } else {
+                token = self.cairn(0, &["node", "token"])?;
+                vec!["node", "join", token.trim()]
+            };
+            let zone = &self.zones[number];
+            let mut command = zone.command(&self.binary);
+            command.args(words).args(["--name", &name, "--zone", place]);
+            run(command.args(settings(zone)))?;
+            self.zones[number].start(&self.binary)?;
+            self.wait_for(number)?;
+            if number > 0 {
+                self.cairn(0, &["index", "add", &name])?;
+            }
+        }
+        let profile = ["--profile", "5+4", "--small", "1+3", "--domain", "zone"];
+        self.cairn(0, &[&["cluster", "add"], &profile[..]].concat())?;
+        let path = self.zones[0].root.join("node/root-key.json");
+        let text = std::fs::read_to_string(&path).context("read the root key")?;
+        let key: Value = serde_json::from_str(&text)?;
+        let field = |name: &str| key[name].as_str().map(str::to_owned);
+        self.access_key = field("access_key").context("the root key has an access key")?;
+        self.secret_key = field("secret_key").context("the root key has a secret")?;
+        wait_until_ready(self).map(|_| ())
+    }
+
+    /// Waits until a zone's node answers on its admin socket.
+    fn wait_for(&mut self, number: usize) -> Result<()> {
+        for _ in 0..START_TICKS {
+            if self.cairn(number, &["admin", "status"]).is_ok() {
+                return Ok(());
+            }
+            if let Some(status) = self.zones[number].ended() {
+                let tail = self.zones[number].log_tail(10);
+                anyhow::bail!("zone {number} ended, {status}: {tail}");
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        anyhow::bail!("zone {number} does not answer its commands")
+    }
+}
+
+impl Target for Region {
+    fn name(&self) -> &'static str {
+        "region"
+    }
+
+    fn shape(&self) -> Shape {
+        Shape {
+            zones: ZONES,
+            disks: DISKS,
+            kinds: self.kinds.clone(),
+        }
+    }
+
+    fn gateways(&self) -> Vec<S3> {
+        let of = |zone: &Zone| {
+            let endpoint = format!("http://{}:{S3_PORT}", zone.admin.ip());
+            S3::new(&endpoint, &self.access_key, &self.secret_key).with_patience(PATIENCE)
+        };
+        self.zones.iter().map(of).collect()
+    }
+
+    fn begin(&mut self, fault: &Fault) -> Result<()> {
+        match (fault.zone(), &mut self.network) {
+            (Some(zone), _) => self.zones[zone].begin(fault),
+            (None, Some(network)) => network.begin(fault),
+            (None, None) => anyhow::bail!("{fault} needs a network of its own"),
+        }
+    }
+
+    fn end(&mut self, fault: &Fault) -> Result<()> {
+        match (fault.zone(), &mut self.network) {
+            (Some(zone), _) => self.zones[zone].end(fault, &self.binary),
+            (None, Some(network)) => network.end(fault),
+            (None, None) => Ok(()),
+        }
+    }
+
+    fn revive(&mut self) -> Result<Vec<String>> {
+        revive(&mut self.zones, &self.binary)
+    }
+
+    fn is_ready(&self) -> bool {
+        self.zones
+            .iter()
+            .all(|zone| zone.is_up() && zone.is_ready())
+    }
+
+    /// What a gateway has sent to another node before it died may take effect later.
+    fn kill_settles(&self) -> bool {
+        false
+    }
+
+    fn inspect(&mut self) -> Result<Inspection> {
+        let mut inspection = Inspection {
+            is_sound: true,
+            ..Inspection::default()
+        };
+        if let Ok(status) = self.cairn(0, &["admin", "status"]) {
+            inspection.report += &status;
+        }
+        for zone in &mut self.zones {
+            zone.stop()?;
+        }
+        for zone in &self.zones {
+            let output = zone
+                .command(&self.binary)
+                .args(["check", "--json"])
+                .args(settings(zone))
+                .output()
+                .context("run cairn check")?;
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            let errors = String::from_utf8_lossy(&output.stderr);
+            let report: Value = serde_json::from_str(&text)
+                .with_context(|| format!("cairn check gave no report: {text} {errors}"))?;
+            inspection.is_sound &= output.status.success();
+            inspection.missing_shards += report["missing_shards"].as_u64().unwrap_or(0);
+            inspection.report += &text;
+        }
+        Ok(inspection)
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn panics(&self) -> Vec<String> {
+        self.zones.iter().flat_map(Zone::panics).collect()
+    }
+}
+
+/// A zone below `root`, at its address.
+fn zone(number: usize, root: &Path, network: Option<&Network>) -> Result<Zone> {
+    let last = 11 + u8::try_from(number)?;
+    let address = network.map_or(Ipv4Addr::new(127, 0, 0, last), |network| {
+        network.zone(number)
+    });
+    let admin = SocketAddr::new(IpAddr::V4(address), ADMIN_PORT);
+    let mut zone = Zone::new(number, root.join(format!("zone{number}")), DISKS, admin)?;
+    if let Some(network) = network {
+        zone.wrapper = network.wrapper(number);
+    }
+    zone.words = vec!["server".to_owned()];
+    zone.words.extend(settings(&zone));
+    zone.words.extend([
+        format!("--listen={address}:{S3_PORT}"),
+        format!("--admin-listen={admin}"),
+        "--task-interval=500ms".to_owned(),
+        "--volume-size=16MiB".to_owned(),
+        "--disk-reserve=16MiB".to_owned(),
+    ]);
+    Ok(zone)
+}
+
+fn node_dir(zone: &Zone) -> [String; 1] {
+    [format!("--node-dir={}", zone.root.join("node").display())]
+}
+
+/// The options that say where a zone's node is and where its data are.
+fn settings(zone: &Zone) -> Vec<String> {
+    let disks: Vec<String> = zone.disks.iter().map(|d| d.display().to_string()).collect();
+    let address = SocketAddr::new(zone.admin.ip(), RPC_PORT);
+    let mut settings = node_dir(zone).to_vec();
+    settings.extend([
+        format!("--data={}", disks.join(",")),
+        format!("--index-dir={}", zone.root.join("index").display()),
+        format!("--rpc-listen={address}"),
+        format!("--rpc-advertise={address}"),
+    ]);
+    settings
+}
