@@ -160,6 +160,7 @@ async fn measure(trials: usize, clients: usize, cairn: Option<PathBuf>) -> Resul
 
 fn show(outcome: &Outcome) {
     println!("{:?}", outcome.row);
+    println!("{} shards repaired", outcome.inspection.repaired_shards);
     for what in &outcome.ended {
         println!("{what}");
     }

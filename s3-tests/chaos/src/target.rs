@@ -62,6 +62,19 @@ pub trait Target {
         None
     }
 
+    /// Faults of which each, alone, must cost no byte once everything is repaired.
+    fn harmless(&self) -> Vec<Fault> {
+        Vec::new()
+    }
+
+    /// Whether everything that is to be repaired has been.
+    ///
+    /// # Errors
+    /// When the target does not tell.
+    fn is_repaired(&self) -> Result<bool> {
+        Ok(true)
+    }
+
     /// Stops everything and looks at what is on the disks.
     ///
     /// # Errors
@@ -83,6 +96,8 @@ pub struct Inspection {
     pub is_sound: bool,
     /// Shards that are missing, and known to be.
     pub missing_shards: u64,
+    /// Shards that were missing and are not any more.
+    pub repaired_shards: u64,
     /// The report for people.
     pub report: String,
 }

@@ -16,7 +16,7 @@ use std::time::Duration;
 const STOP_TENTHS: usize = 600;
 
 /// Room of a disk's file system. A catalogue alone takes some 40 MiB of it.
-const DISK_BYTES: u64 = 1 << 30;
+const DISK_BYTES: u64 = 384 << 20;
 
 /// A zone; its process is killed when this is dropped.
 #[derive(Debug)]

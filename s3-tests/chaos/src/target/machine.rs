@@ -3,17 +3,23 @@
 use super::{ACCESS_KEY, Inspection, PATIENCE, SECRET_KEY, Target, revive};
 use crate::faults::{Fault, Kind, Shape};
 use crate::native;
-use crate::zone::Zone;
+use crate::zone::{Zone, run};
 use anyhow::{Context, Result};
 use s3_tests::s3::S3;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// As many disks as the profile 4+2 has shards.
 const DISKS: usize = 6;
 
 /// Loopback addresses by which the clients reach it.
 const ADDRESSES: usize = 3;
+
+/// How often the server is started to repair what is missing, and for how long at first; each time is twice as
+/// long as the one before.
+const REPAIRS: u32 = 5;
+const REPAIR: Duration = Duration::from_secs(4);
 
 /// See the module.
 #[derive(Debug)]
@@ -115,8 +121,44 @@ impl Target for Machine {
         true
     }
 
+    /// Puts new disks in the place of lost ones, and lets the server repair until nothing is missing.
     fn inspect(&mut self) -> Result<Inspection> {
         self.zone.stop()?;
+        let mut inspection = self.check()?;
+        for disk in &self.zone.disks {
+            if !disk.join("identity").exists() {
+                let mut command = self.zone.command(&self.binary);
+                command.args(["disk", "replace"]).arg(disk);
+                run(command.args(directories(&self.zone)))?;
+            }
+        }
+        let first = inspection.missing_shards;
+        let mut repairs = 0;
+        while inspection.is_sound && inspection.missing_shards > 0 && repairs < REPAIRS {
+            self.zone.start(&self.binary)?;
+            super::wait_until_ready(self)?;
+            std::thread::sleep(REPAIR * (1 << repairs));
+            self.zone.stop()?;
+            inspection = self.check()?;
+            repairs += 1;
+        }
+        inspection.is_sound &= inspection.missing_shards == 0;
+        inspection.repaired_shards = first.saturating_sub(inspection.missing_shards);
+        Ok(inspection)
+    }
+
+    fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn panics(&self) -> Vec<String> {
+        self.zone.panics()
+    }
+}
+
+impl Machine {
+    /// What `cairn check` says.
+    fn check(&self) -> Result<Inspection> {
         let output = self
             .zone
             .command(&self.binary)
@@ -132,15 +174,8 @@ impl Target for Machine {
             is_sound: output.status.success(),
             missing_shards: report["missing_shards"].as_u64().unwrap_or(0),
             report: text,
+            ..Inspection::default()
         })
-    }
-
-    fn root(&self) -> &Path {
-        &self.root
-    }
-
-    fn panics(&self) -> Vec<String> {
-        self.zone.panics()
     }
 }
 

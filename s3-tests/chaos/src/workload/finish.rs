@@ -98,10 +98,13 @@ impl Reader {
     }
 
     async fn until_answered(&self, place: usize, call: Call) -> Option<Outcome> {
-        for _ in 0..TRIES {
+        let gateways = self.client.gateways.len();
+        for attempt in 1..=TRIES * gateways {
             match self.client.call(place, call).await {
                 Told::Answered(outcome) => return Some(outcome),
                 Told::Wrong => return None,
+                // One gateway may be gone while the others answer.
+                Told::Refused | Told::Lost if attempt % gateways > 0 => {}
                 Told::Refused | Told::Lost => tokio::time::sleep(PAUSE).await,
             }
         }
