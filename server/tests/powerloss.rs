@@ -9,14 +9,12 @@
 )]
 
 mod common;
-#[path = "common/powerloss.rs"]
-mod powerloss;
 
 use common::objects;
 use common::server::Installation;
 use common::syncfault;
 use common::workload::{self, BROKEN_PROMISE, BUCKET, Dice, Ledger, WRITERS};
-use powerloss::PowerLoss;
+use s3_tests::powerloss::PowerLoss;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,9 +3,6 @@
 //!
 //! The child process is this test binary again (`child`), so that the calls are those of Rust's std.
 
-#[path = "common/powerloss.rs"]
-mod powerloss;
-
 #[path = "powerloss_selftest/child.rs"]
 mod child;
 #[path = "powerloss_selftest/model.rs"]
@@ -18,8 +15,8 @@ use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::os::unix::process::ExitStatusExt;
 
-use powerloss::Report;
 use process::{Killed, unfollowed};
+use s3_tests::powerloss::Report;
 
 /// Seeds of the tests that look at all outcomes.
 const SEEDS: std::ops::Range<u64> = 0..24;

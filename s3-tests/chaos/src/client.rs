@@ -389,6 +389,10 @@ impl Client {
             (_, status) if status.is_server_error() => return Err(NoOutcome::Lost),
             // Refused without an effect: there is nothing to explain.
             (_, StatusCode::CONFLICT) => return Err(NoOutcome::Refused),
+            // By an index whose clock has gone back.
+            (_, StatusCode::BAD_REQUEST) if code.as_deref() == Some("RequestTimeout") => {
+                return Err(NoOutcome::Refused);
+            }
             // By a gateway whose clock is far off. An answer to HEAD has no code.
             (_, StatusCode::FORBIDDEN)
                 if code

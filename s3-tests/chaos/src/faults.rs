@@ -160,6 +160,10 @@ const PACE_MS: (u64, u64) = (500, 6_000);
 /// How long a fault acts, in milliseconds, at least and less than.
 const LASTS_MS: (u64, u64) = (500, 9_000);
 
+/// How far a clock is off at most, in seconds, in a fault of each size. Two that follow on each other lie within the
+/// 15 minutes for which operation ids are remembered: further back, writes are refused until the time has come again.
+const SKEW_S: [u64; 3] = [2, 60, 400];
+
 /// The faults of a run, by their beginning. They may overlap. Bytes are destroyed on one disk of the region
 /// at most: what is written while a zone is away may have no more than one shard to spare.
 #[must_use]
@@ -232,7 +236,7 @@ fn fault(kind: Kind, dice: &mut Dice, shape: &Shape) -> Fault {
             seed: dice.roll(1 << 20),
         },
         Kind::Skew => {
-            let limit = [2, 120, 800, 7_200][dice.roll(4) as usize];
+            let limit = SKEW_S[dice.roll(SKEW_S.len() as u64) as usize];
             Fault::Skew {
                 zone,
                 seconds: dice.roll(2 * limit) as i64 - limit as i64,

@@ -6,7 +6,7 @@ use chaos::report;
 use chaos::run::{Outcome, run};
 use chaos::target::machine::Machine;
 use chaos::target::region::Region;
-use chaos::target::{Target, binary_beside};
+use chaos::target::{Disks, Target, binary_beside};
 use chaos::workload::Plan;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -123,8 +123,8 @@ async fn run_all(options: &RunOptions) -> Result<()> {
         println!("seed {seed}, {}", again(options, seed));
         let directory = tempfile::Builder::new().prefix("chaos-").tempdir()?;
         let mut target: Box<dyn Target> = match options.on {
-            On::Machine => Box::new(Machine::start(&binary, directory.path())?),
-            On::Region => Box::new(Region::start(&binary, directory.path())?),
+            On::Machine => Box::new(Machine::start(&binary, directory.path(), Disks::of(seed))?),
+            On::Region => Box::new(Region::start(&binary, directory.path(), Disks::of(seed))?),
         };
         let plan = Plan::of_chaos(seed, options.clients);
         let duration = Duration::from_secs(options.seconds);
@@ -148,7 +148,7 @@ async fn run_all(options: &RunOptions) -> Result<()> {
 async fn measure(trials: usize, clients: usize, cairn: Option<PathBuf>) -> Result<()> {
     let binary = cairn.map_or_else(binary_beside, Ok)?;
     let directory = tempfile::Builder::new().prefix("chaos-").tempdir()?;
-    let mut region = Region::start(&binary, directory.path())?;
+    let mut region = Region::start(&binary, directory.path(), Disks::Small)?;
     let plan = Plan::of_chaos(1, clients);
     let (kinds, judgement) = failover(&mut region, &plan, trials).await?;
     for trials in kinds {

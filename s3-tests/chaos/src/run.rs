@@ -52,6 +52,7 @@ pub async fn run(target: &mut dyn Target, plan: &Plan, duration: Duration) -> Re
     ended.extend(tokio::task::block_in_place(|| wait_until_ready(target))?);
     let end = running.record().now();
     running.stop().await;
+    running.write_again().await;
     running.read_all().await;
     let is_whole = !steps.iter().any(|step| step.fault.kind().destroys());
     if wait_for_repair(target, &running).await? {
@@ -129,7 +130,8 @@ async fn conduct(
         while let Some(step) = waiting.next_if(|step| step.at <= now) {
             println!("{:6.1} s begin {}", now.as_secs_f64(), step.fault);
             tokio::task::block_in_place(|| target.begin(&step.fault))?;
-            if matches!(step.fault, Fault::Kill { .. }) && target.kill_settles() {
+            let is_death = matches!(step.fault, Fault::Kill { .. } | Fault::PowerLoss { .. });
+            if is_death && target.kill_settles() {
                 running.record().settle();
             }
             acting.push(step);

@@ -3,7 +3,7 @@
 pub mod machine;
 pub mod region;
 
-use crate::faults::{Fault, Shape};
+use crate::faults::{Fault, Kind, Shape};
 use crate::zone::Zone;
 use anyhow::Result;
 use s3_tests::s3::S3;
@@ -21,6 +21,38 @@ pub const SECRET_KEY: &str = "test-root-secret-key";
 /// How often a second readiness is asked for, and how long.
 const READY_TICK: Duration = Duration::from_millis(100);
 const READY_TICKS: usize = 1_200;
+
+/// Which faults of disks a run has: a disk is a small file system of its own, or lies on one with all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disks {
+    /// They can be full.
+    Small,
+    /// They can lose power.
+    Watched,
+}
+
+impl Disks {
+    /// Those of a seed.
+    #[must_use]
+    pub fn of(seed: u64) -> Self {
+        if seed.is_multiple_of(2) {
+            Self::Watched
+        } else {
+            Self::Small
+        }
+    }
+
+    /// Prepares the disks of a zone, with the directories that lie beside them; what can happen to them then.
+    fn prepare(self, zone: &mut Zone, directories: &[&str]) -> Option<Kind> {
+        match self {
+            Self::Small => zone.mount_disks().then_some(Kind::FillDisk),
+            Self::Watched => {
+                zone.watch(directories);
+                Some(Kind::PowerLoss)
+            }
+        }
+    }
+}
 
 /// What is under test. Its processes end, and what it made goes, when it is dropped.
 pub trait Target {

@@ -4,6 +4,7 @@ use crate::faults::Fault;
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use s3_tests::dice::Dice;
+use s3_tests::powerloss::PowerLoss;
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -40,6 +41,9 @@ pub struct Zone {
     down: u32,
     frozen: u32,
     mounted: Vec<PathBuf>,
+    /// Directories that lose what was not synced when power is lost; none where that is not watched.
+    watched: Vec<PathBuf>,
+    loss: Option<PowerLoss>,
 }
 
 impl Zone {
@@ -65,6 +69,8 @@ impl Zone {
             down: 0,
             frozen: 0,
             mounted: Vec::new(),
+            watched: Vec::new(),
+            loss: None,
         })
     }
 
@@ -82,6 +88,54 @@ impl Zone {
             self.mounted.push(disk.clone());
         }
         true
+    }
+
+    /// Watches the disks and these directories below the root from now on, so that power can be lost. They must be
+    /// on one file system.
+    pub fn watch(&mut self, directories: &[&str]) {
+        let others = directories.iter().map(|name| self.root.join(name));
+        self.watched = self.disks.iter().cloned().chain(others).collect();
+    }
+
+    /// Begins to watch a process that is about to be started; what it is to be started with.
+    fn watched_envs(&mut self) -> Result<Vec<(String, String)>> {
+        let mut envs = self.envs.clone();
+        if self.watched.is_empty() {
+            return Ok(envs);
+        }
+        let journal = self.root.join("journal");
+        if journal.exists() {
+            fs::remove_dir_all(&journal).context("remove the journal of the last process")?;
+        }
+        for directory in &self.watched {
+            fs::create_dir_all(directory)?;
+        }
+        let loss = PowerLoss::prepare(&self.watched, &journal);
+        for (name, value) in loss.envs() {
+            match envs.iter_mut().find(|(other, _)| *other == name) {
+                // The first library calls the next one.
+                Some((_, libraries)) => *libraries += &format!(" {value}"),
+                None => envs.push((name, value)),
+            }
+        }
+        self.loss = Some(loss);
+        Ok(envs)
+    }
+
+    /// Loses what the process that was just killed has not synced.
+    fn lose_power(&mut self, seed: u64) -> Result<()> {
+        let Some(loss) = self.loss.take() else {
+            return Ok(());
+        };
+        let report = loss.crash(seed);
+        let unseen = &report.unseen;
+        ensure!(unseen.is_empty(), "written past the library: {unseen:?}");
+        let (files, directories) = (report.files.len(), report.directories.len());
+        println!(
+            "         after {} syncs: {files} files and {directories} directories lost something",
+            report.syncs
+        );
+        Ok(())
     }
 
     /// Starts the process under the library that moves its clock and slows its disks.
@@ -117,10 +171,11 @@ impl Zone {
             .create(true)
             .append(true)
             .open(self.log())?;
+        let envs = self.watched_envs()?;
         let child = self
             .command(binary)
             .args(&self.words)
-            .envs(self.envs.iter().map(|(name, value)| (name, value)))
+            .envs(envs)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -233,6 +288,14 @@ impl Zone {
                 self.down += 1;
                 self.kill();
             }
+            Fault::PowerLoss { seed, .. } => {
+                self.down += 1;
+                let was_running = self.child.is_some();
+                self.kill();
+                if was_running {
+                    self.lose_power(*seed)?;
+                }
+            }
             Fault::Freeze { .. } => {
                 self.frozen += 1;
                 self.signal(Signal::STOP)?;
@@ -255,7 +318,7 @@ impl Zone {
     /// When it cannot be ended.
     pub fn end(&mut self, fault: &Fault, binary: &Path) -> Result<()> {
         match fault {
-            Fault::Kill { .. } => {
+            Fault::Kill { .. } | Fault::PowerLoss { .. } => {
                 self.down -= 1;
                 self.start(binary)?;
             }

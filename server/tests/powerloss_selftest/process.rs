@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::slice::from_ref;
 
-use super::powerloss::{PowerLoss, Report};
+use s3_tests::powerloss::{PowerLoss, Report};
 use tempfile::TempDir;
 
 /// A watched directory whose process was killed.

@@ -1,6 +1,6 @@
 //! One server on one machine with six disks, which clients reach by several addresses.
 
-use super::{ACCESS_KEY, Inspection, PATIENCE, SECRET_KEY, Target, revive};
+use super::{ACCESS_KEY, Disks, Inspection, PATIENCE, SECRET_KEY, Target, revive};
 use crate::faults::{Fault, Kind, Shape};
 use crate::native;
 use crate::zone::{Zone, run};
@@ -36,7 +36,7 @@ impl Machine {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(binary: &Path, root: &Path) -> Result<Self> {
+    pub fn start(binary: &Path, root: &Path, disks: Disks) -> Result<Self> {
         let [port, admin_port] = free_ports()?;
         let admin = SocketAddr::from(([127, 0, 0, 1], admin_port));
         let mut zone = Zone::new(0, root.join("zone0"), DISKS, admin)?;
@@ -48,9 +48,7 @@ impl Machine {
             Kind::FlipBits,
             Kind::DeleteDisk,
         ];
-        if zone.mount_disks() {
-            kinds.push(Kind::FillDisk);
-        }
+        kinds.extend(disks.prepare(&mut zone, &["index"]));
         zone.preload(&native::faults_library(root)?);
         let key = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         zone.envs.extend([

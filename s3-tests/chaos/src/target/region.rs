@@ -2,7 +2,7 @@
 //! each zone has its own, and the network between them can be faulted; elsewhere they are on loopback
 //! addresses, and only processes and disks fail.
 
-use super::{Inspection, PATIENCE, Target, revive, wait_until_ready};
+use super::{Disks, Inspection, PATIENCE, Target, revive, wait_until_ready};
 use crate::faults::{Fault, Kind, Shape};
 use crate::native;
 use crate::net::Network;
@@ -41,7 +41,7 @@ impl Region {
     ///
     /// # Errors
     /// When it cannot be made.
-    pub fn start(binary: &Path, root: &Path) -> Result<Self> {
+    pub fn start(binary: &Path, root: &Path, disks: Disks) -> Result<Self> {
         let mut kinds = vec![
             Kind::Kill,
             Kind::Freeze,
@@ -61,16 +61,15 @@ impl Region {
             }
         };
         let library = native::faults_library(root)?;
-        let mut zones = Vec::new();
-        let mut has_room_of_its_own = true;
+        let (mut zones, mut prepared) = (Vec::new(), Vec::new());
         for number in 0..ZONES {
             let mut zone = zone(number, root, network.as_ref())?;
-            has_room_of_its_own &= zone.mount_disks();
+            prepared.push(disks.prepare(&mut zone, &["index", "node"]));
             zone.preload(&library);
             zones.push(zone);
         }
-        if has_room_of_its_own {
-            kinds.push(Kind::FillDisk);
+        if prepared.iter().all(Option::is_some) {
+            kinds.extend(prepared[0]);
         }
         let mut region = Self {
             zones,

@@ -2,7 +2,7 @@
 
 use super::Running;
 use crate::client::{Client, Told};
-use s3_tests::history::{Call, Outcome, Version, Versioning};
+use s3_tests::history::{Call, Condition, Outcome, Version, Versioning};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -45,6 +45,25 @@ impl Running {
         let client = self.client(FIRST_READER, true);
         for bucket in &self.buckets {
             self.read_lists(&client, bucket).await;
+        }
+    }
+
+    /// Writes to each bucket until that is answered; what stays without an answer is wrong, too.
+    pub async fn write_again(&self) {
+        let writer = Reader {
+            client: self.client(FIRST_READER, false),
+            touched: Arc::default(),
+            next: Arc::default(),
+            field: Arc::clone(&self.field),
+        };
+        for bucket in &self.buckets {
+            let places = &self.record().places;
+            let first = places.iter().position(|place| place.bucket == *bucket);
+            if let Some(place) = first {
+                let value = self.record().new_value(false);
+                let call = Call::Put(value, Condition::Always);
+                writer.until_answered(place, call).await;
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Power loss for a real process: what no fsync covered is lost, reverted or torn.
 //!
-//! The process runs under the library of `tests/powerloss/` (its header describes the journal and
+//! The process runs under the library of `powerloss/powerloss.c` (its header describes the journal and
 //! what keeps it exact). After the process was killed, [`PowerLoss::crash`] rewrites the watched
 //! directories to one of the states in which a power cut could have left them:
 //!
@@ -15,16 +15,9 @@
 //! A tree is not watched through writable mappings, streams, O_SYNC or copies inside the kernel:
 //! the library ends the process loudly, or makes the caller fall back to `write`. Raw system calls
 //! (the `linux_raw` backend of rustix) escape it; [`Report::unseen`] lists the files that show it.
-#![allow(
-    dead_code,
-    reason = "each integration test uses its own part of this module"
-)]
 
-#[path = "powerloss/content.rs"]
 mod content;
-#[path = "powerloss/journal.rs"]
 mod journal;
-#[path = "powerloss/names.rs"]
 mod names;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,15 +32,16 @@ use journal::Journal;
 
 /// The C sources, compiled on first use.
 const SOURCES: [(&str, &str); 3] = [
-    ("powerloss.h", include_str!("../powerloss/powerloss.h")),
-    ("powerloss.c", include_str!("../powerloss/powerloss.c")),
-    ("names.c", include_str!("../powerloss/names.c")),
+    ("powerloss.h", include_str!("powerloss/powerloss.h")),
+    ("powerloss.c", include_str!("powerloss/powerloss.c")),
+    ("names.c", include_str!("powerloss/names.c")),
 ];
 
 /// The number of an inode; all watched directories are on one file system.
 type Ino = u64;
 
 /// One run of one process under the library, from before its start to after its death.
+#[derive(Debug)]
 pub struct PowerLoss {
     library: PathBuf,
     roots: Vec<PathBuf>,
@@ -61,7 +55,11 @@ impl PowerLoss {
     ///
     /// `roots` must exist. `journal_dir` lies outside of them on the same file system, and is
     /// missing or empty; `crash` removes it, so the next run may use the same path. What is in the
-    /// roots now counts as durable. Panics when any of this does not hold.
+    /// roots now counts as durable.
+    ///
+    /// # Panics
+    /// When any of this does not hold.
+    #[must_use]
     pub fn prepare(roots: &[PathBuf], journal_dir: &Path) -> Self {
         let canonical = |path: &Path| fs::canonicalize(path).expect("the directory exists");
         let roots: Vec<PathBuf> = roots.iter().map(|root| canonical(root)).collect();
@@ -87,6 +85,10 @@ impl PowerLoss {
 
     /// The environment variables under which the process has to be started, directly and not
     /// through a shell: only one process may change the roots.
+    ///
+    /// # Panics
+    /// When a path cannot stand in a list.
+    #[must_use]
     pub fn envs(&self) -> Vec<(String, String)> {
         let text = |path: &Path| path.to_str().expect("test paths are UTF-8").to_owned();
         let roots: Vec<String> = self.roots.iter().map(|root| text(root)).collect();
@@ -109,7 +111,9 @@ impl PowerLoss {
     /// Loses what was not durable, as `seed` chooses, and says what; every fourth seed (0, 4, 8 ..)
     /// loses all of it. To be called after the process is dead and waited for.
     ///
-    /// Panics if the library had to give up, because then the run shows nothing.
+    /// # Panics
+    /// If the library had to give up, because then the run shows nothing.
+    #[must_use]
     pub fn crash(self, seed: u64) -> Report {
         if let Ok(message) = fs::read_to_string(self.journal_dir.join("failed")) {
             panic!("the power-loss library gave up: {message}");
@@ -167,7 +171,10 @@ pub struct Report {
 }
 
 impl Report {
-    /// Panics unless the library saw all writes and at least one sync.
+    /// Fails the test unless the library saw all writes and at least one sync.
+    ///
+    /// # Panics
+    /// With the files that were written past the library.
     pub fn assert_sound(&self) {
         assert!(
             self.unseen.is_empty(),
@@ -181,6 +188,7 @@ impl Report {
     }
 
     /// Whether anything was lost, reverted or torn.
+    #[must_use]
     pub fn lost_something(&self) -> bool {
         let bytes = self.files.iter().any(|file| file.undone > 0 || file.torn);
         bytes
@@ -322,14 +330,14 @@ impl Tree {
     }
 }
 
-/// The path of the compiled library, in the build directory; compiled once per content.
+/// The path of the compiled library, among temporary files; compiled once per content.
 fn library() -> PathBuf {
     static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
     let mut hash = Choice::new(0);
     for byte in SOURCES.iter().flat_map(|(_, source)| source.bytes()) {
         hash.state = hash.next() ^ u64::from(byte);
     }
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let target = std::env::temp_dir();
     let library = target.join(format!("powerloss-{:016x}.so", hash.next()));
     if library.exists() {
         return library;

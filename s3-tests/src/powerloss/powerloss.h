@@ -2,7 +2,7 @@
  * files and directories which a power cut could still undo.
  *
  * kill -9 leaves the page cache, so it proves nothing about fsync. This library writes an *undo
- * journal* (with plain writes, which survive the kill); after the kill `tests/common/powerloss.rs`
+ * journal* (with plain writes, which survive the kill); after the kill `powerloss.rs`
  * reads it and takes back, in whole or in part, what no fsync had covered.
  *
  *   POWERLOSS_ROOT     canonical directories to watch, separated by colons
