@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
 use types::clock::{Clock, SystemClock};
 
 /// Faults under load, on processes of the real binary.
@@ -90,14 +91,21 @@ impl On {
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> ExitCode {
-    let result = match Cli::parse().command {
-        Command::Run(options) => run_all(&options).await,
-        Command::Failover {
-            trials,
-            clients,
-            cairn,
-        } => measure(trials, clients, cairn).await,
-        Command::Total { results } => total(&results),
+    let work = async {
+        match Cli::parse().command {
+            Command::Run(options) => run_all(&options).await,
+            Command::Failover {
+                trials,
+                clients,
+                cairn,
+            } => measure(trials, clients, cairn).await,
+            Command::Total { results } => total(&results),
+        }
+    };
+    // What was started is ended and removed in either case, because `work` is dropped.
+    let result = tokio::select! {
+        result = work => result,
+        stopped = until_stopped() => stopped,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -106,6 +114,15 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn until_stopped() -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        interrupt = tokio::signal::ctrl_c() => interrupt?,
+    }
+    anyhow::bail!("stopped by a signal")
 }
 
 fn total(results: &std::path::Path) -> Result<()> {

@@ -105,7 +105,8 @@ async fn wait_for_repair(target: &mut dyn Target, running: &Running) -> Result<b
 /// Reads everything again while each of the faults acts that must cost nothing, one after the other.
 async fn read_without_each(target: &mut dyn Target, running: &Running) -> Result<()> {
     for fault in target.harmless() {
-        println!("all is read while {fault}");
+        let now = running.now().as_secs_f64();
+        println!("{now:6.1} s all is read while {fault}");
         tokio::task::block_in_place(|| target.begin(&fault))?;
         running.read_all().await;
         tokio::task::block_in_place(|| target.end(&fault))?;

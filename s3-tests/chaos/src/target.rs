@@ -27,7 +27,7 @@ const READY_TICKS: usize = 1_200;
 pub enum Disks {
     /// They can be full.
     Small,
-    /// They can lose power.
+    /// They can lose power. What nobody but the process under test may do to them then is to delete files.
     Watched,
 }
 
@@ -43,14 +43,19 @@ impl Disks {
     }
 
     /// Prepares the disks of a zone, with the directories that lie beside them; what can happen to them then.
-    fn prepare(self, zone: &mut Zone, directories: &[&str]) -> Option<Kind> {
+    fn prepare(self, zone: &mut Zone, directories: &[&str]) -> Vec<Kind> {
+        let mut kinds = vec![Kind::SlowDisk, Kind::FlipBits];
         match self {
-            Self::Small => zone.mount_disks().then_some(Kind::FillDisk),
+            Self::Small => {
+                kinds.push(Kind::DeleteDisk);
+                kinds.extend(zone.mount_disks().then_some(Kind::FillDisk));
+            }
             Self::Watched => {
                 zone.watch(directories);
-                Some(Kind::PowerLoss)
+                kinds.push(Kind::PowerLoss);
             }
         }
+        kinds
     }
 }
 

@@ -200,6 +200,8 @@ struct Field {
     /// For how many clients more there is room at each place.
     room: Vec<Semaphore>,
     is_over: AtomicBool,
+    /// Whether a read has been waited for in vain after the faults.
+    is_hopeless: AtomicBool,
 }
 
 impl Field {
@@ -253,6 +255,7 @@ pub async fn start(plan: &Plan, gateways: Vec<S3>) -> anyhow::Result<Running> {
         boards,
         room,
         is_over: AtomicBool::new(false),
+        is_hopeless: AtomicBool::new(false),
     });
     let mut running = Running {
         buckets: plan.buckets.iter().map(|b| plan.bucket_name(b)).collect(),

@@ -40,14 +40,7 @@ impl Machine {
         let [port, admin_port] = free_ports()?;
         let admin = SocketAddr::from(([127, 0, 0, 1], admin_port));
         let mut zone = Zone::new(0, root.join("zone0"), DISKS, admin)?;
-        let mut kinds = vec![
-            Kind::Kill,
-            Kind::Freeze,
-            Kind::SlowDisk,
-            Kind::Skew,
-            Kind::FlipBits,
-            Kind::DeleteDisk,
-        ];
+        let mut kinds = vec![Kind::Kill, Kind::Freeze, Kind::Skew];
         kinds.extend(disks.prepare(&mut zone, &["index"]));
         zone.preload(&native::faults_library(root)?);
         let key = |name: &str, value: &str| (name.to_owned(), value.to_owned());

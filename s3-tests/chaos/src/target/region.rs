@@ -12,6 +12,7 @@ use s3_tests::s3::S3;
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Zones, and disks of each: as many disks as 5+4 has shards.
 const ZONES: usize = 3;
@@ -21,8 +22,9 @@ const S3_PORT: u16 = 9000;
 const ADMIN_PORT: u16 = 9001;
 const RPC_PORT: u16 = 9002;
 
-/// Tenths of a second that a node is given until it answers its commands.
-const START_TICKS: usize = 600;
+/// How long nodes are given until they do what a command asks for.
+const START_TICK: Duration = Duration::from_millis(200);
+const START_TICKS: usize = 300;
 
 /// See the module. The order of the fields is that of the clean-up: first processes, then their network.
 #[derive(Debug)]
@@ -42,14 +44,7 @@ impl Region {
     /// # Errors
     /// When it cannot be made.
     pub fn start(binary: &Path, root: &Path, disks: Disks) -> Result<Self> {
-        let mut kinds = vec![
-            Kind::Kill,
-            Kind::Freeze,
-            Kind::SlowDisk,
-            Kind::Skew,
-            Kind::FlipBits,
-            Kind::DeleteDisk,
-        ];
+        let mut kinds = vec![Kind::Kill, Kind::Freeze, Kind::Skew];
         let network = match Network::start(ZONES, root) {
             Ok(network) => {
                 kinds.extend([Kind::Cut, Kind::Isolate, Kind::Delay]);
@@ -61,16 +56,14 @@ impl Region {
             }
         };
         let library = native::faults_library(root)?;
-        let (mut zones, mut prepared) = (Vec::new(), Vec::new());
+        let (mut zones, mut of_disks) = (Vec::new(), Vec::new());
         for number in 0..ZONES {
             let mut zone = zone(number, root, network.as_ref())?;
-            prepared.push(disks.prepare(&mut zone, &["index", "node"]));
+            of_disks = disks.prepare(&mut zone, &["index", "node"]);
             zone.preload(&library);
             zones.push(zone);
         }
-        if prepared.iter().all(Option::is_some) {
-            kinds.extend(prepared[0]);
-        }
+        kinds.extend(of_disks);
         let mut region = Self {
             zones,
             network,
@@ -91,6 +84,25 @@ impl Region {
         run(command.args(words).args(node_dir(zone)))
     }
 
+    /// Runs a command on the first node until it succeeds: nodes need some time to know each other.
+    fn patiently(&mut self, words: &[&str]) -> Result<String> {
+        let mut refusal = None;
+        for _ in 0..START_TICKS {
+            match self.cairn(0, words) {
+                Ok(printed) => return Ok(printed),
+                Err(error) => refusal = Some(error),
+            }
+            for zone in &mut self.zones {
+                if let Some(status) = zone.ended() {
+                    let tail = zone.log_tail(10);
+                    anyhow::bail!("zone {} ended, {status}: {tail}", zone.number);
+                }
+            }
+            std::thread::sleep(START_TICK);
+        }
+        Err(refusal.context("there were attempts")?)
+    }
+
     /// What the region says of itself.
     fn status(&self) -> Result<Value> {
         let text = self.cairn(0, &["admin", "status", "--json"])?;
@@ -105,7 +117,7 @@ impl Region {
             let words = if number == 0 {
                 vec!["cluster", "create"]
             } else {
-                token = self.cairn(0, &["node", "token"])?;
+                token = self.patiently(&["node", "token"])?;
                 vec!["node", "join", token.trim()]
             };
             let zone = &self.zones[number];
@@ -113,13 +125,12 @@ impl Region {
             command.args(words).args(["--name", &name, "--zone", place]);
             run(command.args(settings(zone)))?;
             self.zones[number].start(&self.binary)?;
-            self.wait_for(number)?;
             if number > 0 {
-                self.cairn(0, &["index", "add", &name])?;
+                self.patiently(&["index", "add", &name])?;
             }
         }
         let profile = ["--profile", "5+4", "--small", "1+3", "--domain", "zone"];
-        self.cairn(0, &[&["cluster", "add"], &profile[..]].concat())?;
+        self.patiently(&[&["cluster", "add"], &profile[..]].concat())?;
         let path = self.zones[0].root.join("node/root-key.json");
         let text = std::fs::read_to_string(&path).context("read the root key")?;
         let key: Value = serde_json::from_str(&text)?;
@@ -127,21 +138,6 @@ impl Region {
         self.access_key = field("access_key").context("the root key has an access key")?;
         self.secret_key = field("secret_key").context("the root key has a secret")?;
         wait_until_ready(self).map(|_| ())
-    }
-
-    /// Waits until a zone's node answers on its admin socket.
-    fn wait_for(&mut self, number: usize) -> Result<()> {
-        for _ in 0..START_TICKS {
-            if self.cairn(number, &["admin", "status"]).is_ok() {
-                return Ok(());
-            }
-            if let Some(status) = self.zones[number].ended() {
-                let tail = self.zones[number].log_tail(10);
-                anyhow::bail!("zone {number} ended, {status}: {tail}");
-            }
-            std::thread::sleep(std::time::Duration::from_millis(100));
-        }
-        anyhow::bail!("zone {number} does not answer its commands")
     }
 }
 

@@ -124,9 +124,12 @@ impl Reader {
                 Told::Wrong => return None,
                 // One gateway may be gone while the others answer.
                 Told::Refused | Told::Lost if attempt % gateways > 0 => {}
+                // Nobody has to wait in vain for each of them.
+                _ if self.field.is_hopeless.load(Ordering::Relaxed) => break,
                 Told::Refused | Told::Lost => tokio::time::sleep(PAUSE).await,
             }
         }
+        self.field.is_hopeless.store(true, Ordering::Relaxed);
         let record = &self.client.shared.record;
         let key = &record.places[place].key;
         record.add_wrong(format!(
