@@ -48,8 +48,7 @@ use anyhow::{Context as _, Result};
 use beat::{Beats, BeatsOf};
 use calls::{Answers, Calls};
 use change::peers_of;
-use chunkstore::ChunkStoreOptions;
-use chunkstore::remote::ShardService;
+use chunkstore::{ChunkStoreOptions, HealthSink};
 use context::AdminContext;
 use dirty::Forwarding;
 use follow::Following;
@@ -137,7 +136,8 @@ impl Region {
         let beats = beats(&started, engine.as_ref(), &cluster);
         let service = beats.service(answers.serve(Service::new()));
         let worker = watch::Sender::new(None);
-        let service = dirty::service(service, &beats, &dirty);
+        let forwarding = started.forwarding(&worker, &dirty);
+        let service = dirty::service(service, &forwarding);
         let parts = (&index, &cluster, &dirty);
         let (server, operator) = started
             .listen(node, service, parts, engine.as_ref())
@@ -155,11 +155,10 @@ impl Region {
         home.forget_first_view()?;
         cluster.publish(view.clone());
 
-        let stores = opened.iter().map(|(local, _)| Arc::clone(&local.store));
-        let shards = ShardService::new(stores, cluster.subscribe());
-        assert!(answers.shards.set(Arc::new(shards)).is_ok(), "set once");
-        let others = Arc::new(Others::new(me, started.calls.clone()));
         let (health, queue) = Health::new(Arc::clone(&dirty));
+        let health: Arc<dyn HealthSink> = Arc::new(health);
+        answers.serve_disks(&opened, &cluster, &health);
+        let others = Arc::new(Others::new(me, started.calls.clone()));
         let parts = Parts {
             index,
             cluster,
@@ -173,7 +172,7 @@ impl Region {
             ..Default::default()
         };
         let remote = others.first(&view);
-        let storage = Storage::connect(parts, opened, remote, options, Arc::new(health));
+        let storage = Storage::connect(parts, opened, remote, options, health);
         let storage = Arc::new(storage);
         let mut region = Self {
             home,
@@ -182,6 +181,7 @@ impl Region {
             _operator: operator,
             tasks: JoinSet::new(),
         };
+        region.spawn(dirty::run(forwarding));
         let parts = (beats, others, worker);
         region.start_tasks(config, started, &storage, parts, stop);
         Ok((region, storage, queue))
@@ -217,11 +217,6 @@ impl Region {
                 limits: OutageLimits::default(),
             }));
         }
-        self.spawn(dirty::run(Forwarding {
-            network: Arc::clone(&network),
-            beats: Arc::clone(&beats),
-            dirty: Arc::clone(&storage.dirty),
-        }));
         let may_hold = {
             let cluster = Arc::clone(cluster);
             Box::new(move || plays(&cluster, me, Role::Scheduler))
@@ -381,6 +376,19 @@ impl Started {
             entropy,
             me,
         })
+    }
+
+    /// What hands findings over to the node that repairs.
+    fn forwarding(
+        &self,
+        worker: &watch::Sender<Option<NodeId>>,
+        dirty: &Arc<DirtyGroups>,
+    ) -> Forwarding {
+        Forwarding {
+            network: Arc::clone(&self.network),
+            worker: worker.subscribe(),
+            dirty: Arc::clone(dirty),
+        }
     }
 
     /// The engine, on a node that keeps the index.

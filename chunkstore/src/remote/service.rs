@@ -20,15 +20,14 @@ use types::limits::BLOCK_BYTES;
 use types::wire::DecodeError;
 use types::{ClusterView, DiskId, DiskState};
 
-/// A disk that has not answered after so long is taken for one that never will: a little less than callers wait.
-const SILENT: Duration = Duration::from_secs(8);
-
 /// The disks of this node, as others reach them.
 #[derive(Debug)]
 pub struct ShardService {
     disks: RwLock<BTreeMap<DiskId, Arc<dyn ShardStore>>>,
     view: watch::Receiver<Arc<ClusterView>>,
     health: Arc<dyn HealthSink>,
+    /// A disk that has not answered after so long is taken for one that never will.
+    silent: Duration,
 }
 
 impl ShardService {
@@ -43,14 +42,20 @@ impl ShardService {
             disks: RwLock::new(disks.collect()),
             view,
             health: Arc::new(NoHealthSink),
+            silent: Duration::MAX,
         }
     }
 
-    /// Tells `health` of disks that fail what other nodes ask of them: those cannot tell what is the disk's fault
-    /// and what the network's, and leave it to this node.
+    /// Tells `health` of disks that fail what other nodes ask of them, or have not answered after `silent`, which is
+    /// less than callers wait: those cannot tell what is the disk's fault and what the network's, and leave it to
+    /// this node.
     #[must_use]
-    pub fn with_health(self, health: Arc<dyn HealthSink>) -> Self {
-        Self { health, ..self }
+    pub fn with_health(self, health: Arc<dyn HealthSink>, silent: Duration) -> Self {
+        Self {
+            health,
+            silent,
+            ..self
+        }
     }
 
     /// Waits for a disk's answer, and tells of one that does not come.
@@ -59,7 +64,7 @@ impl ShardService {
         tokio::select! {
             biased;
             answer = &mut answer => return answer,
-            () = sleep(SILENT) => report_silence(&*self.health, disk.disk(), SILENT),
+            () = sleep(self.silent) => report_silence(&*self.health, disk.disk(), self.silent),
         }
         answer.await
     }

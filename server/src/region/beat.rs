@@ -313,12 +313,6 @@ impl Beats {
         others.chain(me).max().map(|(_, id)| id)
     }
 
-    /// Whether this node keeps the map.
-    #[must_use]
-    pub fn is_keeper(&self) -> bool {
-        self.keeper() == Some(self.of.node.id().node)
-    }
-
     /// The highest epoch of the map that any other node has named.
     #[must_use]
     pub fn epochs(&self) -> watch::Receiver<u64> {

@@ -6,8 +6,11 @@
 //! | `index.ask` | | a request of `index::remote` | its answer |
 //! | `shard.*` | a record of `chunkstore::remote` | a cell | blocks; long records of lists |
 
+use crate::assemble::OpenDisk;
+use crate::cluster::Cluster;
 use async_trait::async_trait;
 use bytes::Bytes;
+use chunkstore::HealthSink;
 use chunkstore::remote::{
     CallError as ShardCallError, Message, NodeCaller, ShardMethod, ShardService,
 };
@@ -33,6 +36,9 @@ const VALUE_ANSWER_BYTES: usize = 3 * RPC_BULK_BYTES;
 const SHARD_BYTES_MAX: usize = CELL_BYTES + 64 * 1024;
 /// Records up to here go beside the body; longer ones, of lists, are the body.
 const RECORD_BYTES: usize = 16 * 1024;
+
+/// A disk of this node that has not answered another node for so long is marked: less than callers wait.
+const DISK_SILENT: Duration = Duration::from_secs(8);
 
 /// In `Failure::code`: the method's own failure, in its detail.
 const OWN_FAILURE: u32 = 1;
@@ -205,7 +211,7 @@ pub struct Answers {
     /// The engine, on nodes that keep the index.
     pub engine: OnceLock<Arc<RaftEngine>>,
     /// The disks of this node.
-    pub shards: OnceLock<Arc<ShardService>>,
+    shards: OnceLock<Arc<ShardService>>,
 }
 
 fn starting() -> Failure {
@@ -221,6 +227,19 @@ async fn collect(body: Body, max: usize) -> Result<Bytes, Failure> {
 }
 
 impl Answers {
+    /// Answers for the disks of this node from now on, and tells `health` of those that fail.
+    pub fn serve_disks(
+        &self,
+        opened: &[OpenDisk],
+        cluster: &Cluster,
+        health: &Arc<dyn HealthSink>,
+    ) {
+        let stores = opened.iter().map(|(local, _)| Arc::clone(&local.store));
+        let shards = ShardService::new(stores, cluster.subscribe());
+        let shards = shards.with_health(Arc::clone(health), DISK_SILENT);
+        assert!(self.shards.set(Arc::new(shards)).is_ok(), "set once");
+    }
+
     /// Adds the methods to `service`.
     pub fn serve(self: &Arc<Self>, service: Service) -> Service {
         let answers = Arc::clone(self);

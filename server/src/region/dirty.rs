@@ -1,6 +1,5 @@
-//! What waits for repair goes to the node that repairs: the one that keeps the cluster map.
+//! What waits for repair goes to the node that repairs: the one that has the lease of the region's tasks.
 
-use crate::region::beat::Beats;
 use bytes::Bytes;
 use chunkstore::ShardKey;
 use rpc::client::{Call, Network};
@@ -10,6 +9,7 @@ use scheduler::DirtyGroups;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::sleep;
 use tracing::debug;
 use types::{ChunkId, NodeId, PgId, record};
@@ -24,7 +24,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 const BATCH: usize = 1000;
 
 /// Code of the failure that says that the node does not repair.
-const NOT_KEEPER: u32 = 1;
+const NOT_WORKER: u32 = 1;
 /// Code of the failure that says that the message cannot be read.
 const UNREADABLE: u32 = 2;
 
@@ -71,38 +71,26 @@ impl From<&ShardRecord> for ShardKey {
 }
 
 /// What the forwarding of findings is given.
+#[derive(Clone)]
 pub struct Forwarding {
     /// Ways to the other nodes.
     pub network: Arc<Network>,
-    /// Who keeps the map.
-    pub beats: Arc<Beats>,
-    /// What was found here. On the node that keeps the map nothing is taken out: its repair does that.
+    /// Who repairs.
+    pub worker: watch::Receiver<Option<NodeId>>,
+    /// What was found here. On the node that repairs nothing is taken out: its repair does that.
     pub dirty: Arc<DirtyGroups>,
 }
 
 /// Adds the method by which other nodes hand over what they found.
-pub fn service(service: Service, beats: &Arc<Beats>, dirty: &Arc<DirtyGroups>) -> Service {
-    let (beats, dirty) = (Arc::clone(beats), Arc::clone(dirty));
+pub fn service(service: Service, forwarding: &Forwarding) -> Service {
+    let forwarding = forwarding.clone();
     service.unary(METHOD, 0, move |_, request| {
-        let answer = take(&beats, &dirty, request.message);
+        let answer = forwarding.take(request.message);
         async move { answer }
     })
 }
 
-fn take(beats: &Beats, dirty: &DirtyGroups, message: Bytes) -> Result<Response, Failure> {
-    if !beats.is_keeper() {
-        return Err(Failure::new(NOT_KEEPER, "the node does not keep the map"));
-    }
-    let findings = Findings::decode(message);
-    let findings = findings.map_err(|error| Failure::new(UNREADABLE, error.to_string()))?;
-    for shard in &findings.shards {
-        dirty.add_shard(shard.into());
-    }
-    findings.groups.iter().for_each(|group| dirty.add(*group));
-    Ok(Response::default())
-}
-
-/// Hands over what was found here to the node that keeps the map, again until it has taken it, until this is dropped.
+/// Hands over what was found here to the node that repairs, again until it has taken it, until this is dropped.
 /// What waits stays within the bounds of [`DirtyGroups`].
 pub async fn run(forwarding: Forwarding) -> Infallible {
     loop {
@@ -112,12 +100,31 @@ pub async fn run(forwarding: Forwarding) -> Infallible {
 }
 
 impl Forwarding {
+    fn is_worker(&self) -> bool {
+        *self.worker.borrow() == Some(self.network.node().id().node)
+    }
+
+    fn take(&self, message: Bytes) -> Result<Response, Failure> {
+        if !self.is_worker() {
+            return Err(Failure::new(NOT_WORKER, "the node does not repair"));
+        }
+        let findings = Findings::decode(message);
+        let findings = findings.map_err(|error| Failure::new(UNREADABLE, error.to_string()))?;
+        for shard in &findings.shards {
+            self.dirty.add_shard(shard.into());
+        }
+        for group in findings.groups {
+            self.dirty.add(group);
+        }
+        Ok(Response::default())
+    }
+
     /// Hands over a batch; whether there may be more to hand over at once.
     async fn hand_over(&self) -> bool {
-        if self.beats.is_keeper() || self.dirty.is_empty() {
+        if self.is_worker() || self.dirty.is_empty() {
             return false;
         }
-        let Some(keeper) = self.beats.keeper() else {
+        let Some(worker) = *self.worker.borrow() else {
             return false;
         };
         let (shards, groups) = self.dirty.take(BATCH);
@@ -126,18 +133,18 @@ impl Forwarding {
             groups: groups.clone(),
             ..Default::default()
         };
-        match self.send(keeper, &findings).await {
+        match self.send(worker, &findings).await {
             Ok(()) => true,
             Err(why) => {
-                debug!(node = %keeper, why, "findings were not handed over; they are kept");
+                debug!(node = %worker, why, "findings were not handed over; they are kept");
                 self.dirty.put_back(groups, shards);
                 false
             }
         }
     }
 
-    async fn send(&self, keeper: NodeId, findings: &Findings) -> Result<(), String> {
-        let peer = self.network.peer(keeper).ok_or("it is not in the map")?;
+    async fn send(&self, worker: NodeId, findings: &Findings) -> Result<(), String> {
+        let peer = self.network.peer(worker).ok_or("it is not in the map")?;
         let call = Call::new(METHOD, findings.encode(), DEADLINE);
         let answer = peer.call(call).await;
         answer.map(drop).map_err(|error| error.to_string())

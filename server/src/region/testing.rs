@@ -35,12 +35,15 @@ const INSTALLATION: InstallationId = InstallationId(0xca17);
 const REGION: RegionId = RegionId(1);
 const DISKS: u32 = 3;
 
-/// A map of nodes that each are a zone with this many disks, with placement groups 5+4 and 1+3.
+/// A map of nodes that each are a zone with this many disks, with placement groups: 5+4 and 1+3
+/// for three zones with three disks.
 pub fn view(addresses: &BTreeMap<NodeId, String>, disks: u32) -> ClusterView {
+    let profiles = ErasureProfile::for_zones(addresses.len(), disks as usize);
+    let (striped, small) = profiles.unwrap();
     let cluster = ChunkCluster {
         id: ChunkClusterId(1),
-        striped: ErasureProfile::new(5, 4).unwrap(),
-        small: ErasureProfile::new(1, 3).unwrap(),
+        striped,
+        small,
         domain: Domain::Zone,
         weight: 1,
         ..Default::default()
@@ -114,6 +117,8 @@ pub struct Node {
     pub dirty: Arc<DirtyGroups>,
     /// Makes the node keep the map.
     pub leads: watch::Sender<Option<u64>>,
+    /// Tells the node who repairs.
+    pub worker: watch::Sender<Option<NodeId>>,
     pub removed: CancellationToken,
     /// How often it was told of a view, and what it saved last.
     pub views: Arc<AtomicUsize>,
@@ -190,25 +195,36 @@ impl Region {
         ))
     }
 
+    fn beats(&self, node: Arc<rpc::Node>, leadership: watch::Receiver<Option<u64>>) -> Arc<Beats> {
+        let usage = DiskUsage {
+            capacity: 1000,
+            ..Default::default()
+        };
+        let first = disk(node.id().node.0, 0);
+        Beats::new(BeatsOf {
+            node,
+            clock: Arc::clone(&self.clock),
+            leadership: Some(leadership),
+            usage: Box::new(move || vec![(first, usage)]),
+        })
+    }
+
     /// Runs a node with all that this module's tests are about.
     pub async fn run(&self, id: NodeId, listener: TcpListener) -> Node {
         let stored = self.index.cluster_view().await.unwrap().unwrap();
         let node = self.node(id);
         let (leads, leadership) = watch::channel(None);
-        let usage = DiskUsage {
-            capacity: 1000,
-            ..Default::default()
-        };
-        let beats = Beats::new(BeatsOf {
-            node: Arc::clone(&node),
-            clock: Arc::clone(&self.clock),
-            leadership: Some(leadership.clone()),
-            usage: Box::new(move || vec![(disk(id.0, 0), usage)]),
-        });
+        let beats = self.beats(Arc::clone(&node), leadership.clone());
         let dirty = Arc::new(DirtyGroups::default());
-        let service = dirty::service(beats.service(Service::new()), &beats, &dirty);
-        let server = Server::start(Arc::clone(&node), listener, service, RefuseCopies).unwrap();
-        let network = Arc::new(Network::new(node));
+        let network = Arc::new(Network::new(Arc::clone(&node)));
+        let worker = watch::Sender::new(None);
+        let forwarding = Forwarding {
+            network: Arc::clone(&network),
+            worker: worker.subscribe(),
+            dirty: Arc::clone(&dirty),
+        };
+        let service = dirty::service(beats.service(Service::new()), &forwarding);
+        let server = Server::start(node, listener, service, RefuseCopies).unwrap();
         let cluster = Arc::new(Cluster::new(stored));
         let (views, removed) = (Arc::new(AtomicUsize::new(0)), CancellationToken::new());
         let saved = Arc::new(Mutex::new(ClusterMap::default()));
@@ -236,11 +252,6 @@ impl Region {
             beats: Arc::clone(&beats),
             limits: self.limits,
         };
-        let forwarding = Forwarding {
-            network: Arc::clone(&network),
-            beats: Arc::clone(&beats),
-            dirty: Arc::clone(&dirty),
-        };
         let mut tasks = JoinSet::new();
         let beating = Arc::clone(&beats).run(Arc::clone(&network), Arc::clone(&cluster));
         tasks.spawn(async { match beating.await {} });
@@ -253,6 +264,7 @@ impl Region {
             cluster,
             dirty,
             leads,
+            worker,
             removed,
             views,
             saved,

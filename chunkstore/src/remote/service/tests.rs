@@ -7,6 +7,8 @@ use crate::{ShardKey, ShardRecord};
 use parking_lot::Mutex;
 use types::{ChunkId, ErasureProfile, PgId};
 
+const SILENT: Duration = Duration::from_secs(1);
+
 #[derive(Debug, Default)]
 struct Told(Mutex<Vec<(DiskId, DiskState)>>);
 
@@ -55,13 +57,13 @@ fn requests() -> [(ShardMethod, Message); 2] {
     [(ShardMethod::Put, put), (ShardMethod::Read, read)]
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_node_learns_what_fails_on_its_disks_for_others() {
     let disk = Arc::new(MemoryShards::new(DiskId(3), 1 << 20));
     let told = Arc::new(Told::default());
     let (_view, view) = watch::channel(Arc::default());
     let service = ShardService::new([Arc::clone(&disk) as Arc<dyn ShardStore>], view);
-    let service = service.with_health(Arc::clone(&told) as _);
+    let service = service.with_health(Arc::clone(&told) as _, SILENT);
     let [put, read] = requests();
     service.handle(put.0, put.1.clone()).await.unwrap();
     service.handle(read.0, read.1.clone()).await.unwrap();
@@ -81,7 +83,7 @@ async fn a_node_learns_what_fails_on_its_disks_for_others() {
     disk.set_reads(Reads::Hang);
     for (method, message) in [put, read] {
         let asked = service.handle(method, message);
-        let asked = tokio::time::timeout(SILENT + Duration::from_secs(1), asked);
+        let asked = tokio::time::timeout(SILENT * 3, asked);
         asked.await.unwrap_err();
     }
     let silent = (DiskId(3), DiskState::Down);

@@ -126,5 +126,8 @@ fn bytes_of_a_pulse_are_pinned() {
         ..Default::default()
     };
     assert_eq!(Pulse::decode(pulse.encode().into()).unwrap(), pulse);
-    assert_eq!(hex::encode(pulse.encode()), "");
+    assert_eq!(
+        hex::encode(pulse.encode()),
+        "0101070203312e320301030408070101020202fa01050109062221011000000000000000000000000000000006020105030104040103050102060101"
+    );
 }

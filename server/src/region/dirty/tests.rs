@@ -13,18 +13,22 @@ fn shard(number: u32) -> ShardKey {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn findings_wait_for_a_keeper_and_go_to_it() {
+async fn findings_wait_for_whoever_repairs_and_go_there() {
     let (_region, nodes) = Region::start(3).await;
     let (one, two) = (&nodes[&NodeId(1)], &nodes[&NodeId(2)]);
-    one.leads.send_replace(None);
-    until("nobody keeps the map", || two.beats.keeper().is_none()).await;
     for number in 0..2500 {
         two.dirty.add_shard(shard(number));
     }
     two.dirty.add(PgId(9));
     sleep(EVERY + EVERY / 2).await;
     assert_eq!(two.dirty.len(), 2501, "kept while there is nobody");
-    one.leads.send_replace(Some(2));
+    // Three does not know yet that it is to repair, and refuses.
+    two.worker.send_replace(Some(NodeId(3)));
+    sleep(EVERY + EVERY / 2).await;
+    assert_eq!(two.dirty.len(), 2501, "kept while nobody takes them");
+    for node in nodes.values() {
+        node.worker.send_replace(Some(NodeId(1)));
+    }
     until("all are handed over", || {
         two.dirty.is_empty() && one.dirty.len() == 2501
     })
@@ -32,7 +36,7 @@ async fn findings_wait_for_a_keeper_and_go_to_it() {
     let (shards, groups) = one.dirty.take(5000);
     assert_eq!(shards, (0..2500).map(shard).collect::<Vec<_>>());
     assert_eq!(groups, [PgId(9)]);
-    // The keeper's own stay where they are.
+    // Those of the node that repairs stay where they are.
     one.dirty.add_shard(shard(1));
     sleep(EVERY + EVERY / 2).await;
     assert_eq!(one.dirty.len(), 1);
@@ -50,5 +54,8 @@ fn bytes_of_findings_are_pinned() {
         findings
     );
     assert_eq!(ShardKey::from(&findings.shards[0]), shard(7));
-    assert_eq!(hex::encode(findings.encode()), "");
+    assert_eq!(
+        hex::encode(findings.encode()),
+        "011c1b01010402100000000000000000000000000000000503010704010602020109"
+    );
 }
