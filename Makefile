@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help run build test verify fix chaos soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
+.PHONY: help run build test verify fix chaos chaos-failover soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
 
 export CAIRN_STARTED_S ?= $(shell date +%s)
 STEP := deploy/dev/step.sh
@@ -13,13 +13,14 @@ SECONDS_PER_FUZZ_TARGET ?= 60
 SOAK_MINUTES ?= 60
 CHAOS ?=
 CHAOS_RUNS ?= 60
+TRIALS ?= 20
 
 comma := ,
 empty :=
 disks := $(subst $(empty) $(empty),$(comma),$(foreach n,1 2 3 4 5 6,$(DATA)/disk$(n)))
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## start a server on LISTEN with six disks under DATA (4+2)
 	@. deploy/dev/env.sh; exec "$$CARGO_TARGET_DIR/release/cairn" server \
@@ -57,6 +58,12 @@ chaos: ## clients under faults on the release binary, or CAIRN; CHAOS are its op
 	@[ -n "$${CAIRN:-}" ] || $(MAKE) --no-print-directory build
 	@$(STEP) "chaos: build" cargo build --locked -p chaos
 	@$(STEP) "chaos" s3-tests/chaos/run.sh $(CHAOS)
+
+chaos-failover: ## how long clients get no answer when a leader, a zone or a gateway fails: TRIALS of each
+	@deploy/dev/deps.sh test
+	@[ -n "$${CAIRN:-}" ] || $(MAKE) --no-print-directory build
+	@$(STEP) "chaos: build" cargo build --locked -p chaos
+	@$(STEP) "chaos: failover" s3-tests/chaos/run.sh failover --trials $(TRIALS)
 
 soak: ## the long forms of the tests; hours
 	@deploy/dev/deps.sh test

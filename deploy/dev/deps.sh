@@ -43,6 +43,7 @@ packages_for_suite="
 python3-venv   -           holds the public suite of S3 tests
 "
 packages_to_test="
+iproute2       ip          makes the networks of the chaos runs
 procps         kill        sends signals to the server under test
 shellcheck     shellcheck  checks the shell scripts
 "
