@@ -12,7 +12,7 @@ use std::time::Duration;
 const TICK: Duration = Duration::from_millis(50);
 
 /// How long a target may take to repair itself, and how often it is asked.
-const REPAIR: Duration = Duration::from_secs(90);
+const REPAIR: Duration = Duration::from_secs(240);
 const REPAIR_TICK: Duration = Duration::from_secs(1);
 
 /// What a run showed.
@@ -54,7 +54,8 @@ pub async fn run(target: &mut dyn Target, plan: &Plan, duration: Duration) -> Re
     running.stop().await;
     running.write_again().await;
     running.read_all().await;
-    let is_whole = !steps.iter().any(|step| step.fault.kind().destroys());
+    let is_lost = |step: &Step| matches!(step.fault, Fault::DeleteDisk { .. });
+    let is_whole = !steps.iter().any(is_lost);
     if wait_for_repair(target, &running).await? {
         read_without_each(target, &running).await?;
     } else if is_whole {
