@@ -361,7 +361,11 @@ impl Started {
         );
         let own = peers.iter().find(|peer| peer.node == me);
         let own = own
-            .with_context(|| format!("{} does not name this node itself", home.dir().display()))?;
+            .with_context(|| format!(
+                "this node was removed from the region, as peers.toml in {} says: empty its directories, and let it join \
+                 again with a new token",
+                home.dir().display()
+            ))?;
         let index_nodes = peers.iter().filter(|peer| peer.is_index);
         let index_nodes: Vec<NodeId> = index_nodes.map(|peer| peer.node).collect();
         Ok(Self {

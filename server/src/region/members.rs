@@ -64,12 +64,7 @@ enum StepFault {
 /// # Errors
 /// The node does not run or has no engine; a group has no leader, or refuses.
 pub async fn add(context: &AdminContext, name: &str) -> Result<Vec<String>> {
-    let view = context.stored_view().await?;
-    let node = node_named(&view.map, name)?.clone();
-    ensure!(
-        !node.is_down,
-        "node {name} is down: start it first, since it gets everything that the other index nodes have"
-    );
+    let node = running(context, name).await?;
     let mut done = Vec::new();
     if !node.roles.has(Role::Index) {
         let (id, with) = (node.id, true);
@@ -93,6 +88,23 @@ pub async fn add(context: &AdminContext, name: &str) -> Result<Vec<String>> {
     Ok(done)
 }
 
+/// The node of this name; one that has just been started is given the time to be heard.
+async fn running(context: &AdminContext, name: &str) -> Result<NodeInfo> {
+    let began = context.clock.monotonic();
+    loop {
+        let view = context.stored_view().await?;
+        let node = node_named(&view.map, name)?;
+        if !node.is_down {
+            return Ok(node.clone());
+        }
+        ensure!(
+            context.clock.monotonic().saturating_sub(began) < PATIENCE,
+            "node {name} is down: start it first, since it gets everything that the other index nodes have"
+        );
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Makes a node not keep the index any more. It may be dead, as long as most of those that stay are not.
 ///
 /// # Errors
@@ -100,10 +112,8 @@ pub async fn add(context: &AdminContext, name: &str) -> Result<Vec<String>> {
 pub async fn remove(context: &AdminContext, name: &str) -> Result<Vec<String>> {
     let view = context.stored_view().await?;
     let node = node_named(&view.map, name)?.clone();
-    let groups = groups(context).await;
-    for partition in context.index.all_partitions() {
-        let group = leader_of(&groups, partition)?;
-        may_lose(&view, group, node.id)?;
+    for group in leaders(context).await? {
+        may_lose(&view, &group, node.id)?;
     }
     let mut done = Vec::new();
     for partition in context.index.all_partitions() {
@@ -142,14 +152,9 @@ pub async fn replace(context: &AdminContext, old: &str, new: &str) -> Result<Vec
 
 /// Whether a node is a member of any group, as far as the leaders that answer say.
 pub async fn is_member(context: &AdminContext, node: NodeId) -> Result<bool> {
-    let groups = groups(context).await;
-    for partition in context.index.all_partitions() {
-        let group = leader_of(&groups, partition)?;
-        if group.members.iter().any(|member| member.node == node) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let groups = leaders(context).await?;
+    let mut members = groups.iter().flat_map(|group| &group.members);
+    Ok(members.any(|member| member.node == node))
 }
 
 fn with_index_role(view: &ClusterView, id: NodeId, with: bool) -> Result<(ClusterView, ())> {
@@ -200,6 +205,23 @@ async fn groups(context: &AdminContext) -> BTreeMap<NodeId, NodeStatus> {
     asked
         .filter_map(|(node, status)| Some((node.id, status.ok()?)))
         .collect()
+}
+
+/// Every group as its leader tells it; elections that are under way are waited for.
+async fn leaders(context: &AdminContext) -> Result<Vec<GroupStatus>> {
+    let began = context.clock.monotonic();
+    loop {
+        let statuses = groups(context).await;
+        let partitions = context.index.all_partitions().into_iter();
+        let found: Result<Vec<GroupStatus>> = partitions
+            .map(|partition| leader_of(&statuses, partition).cloned())
+            .collect();
+        let waited = context.clock.monotonic().saturating_sub(began);
+        if found.is_ok() || waited > PATIENCE {
+            return found;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
 }
 
 /// The leader's own idea of a group.

@@ -4,6 +4,7 @@ use super::s3::S3;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// A directory with disks and an index, and how to run a server on it.
@@ -96,9 +97,11 @@ impl Installation {
             .map(|disk| disk.display().to_string())
             .collect();
         let mut command = Command::new(&self.binary);
+        command.args(words);
+        if !data.is_empty() {
+            command.arg(format!("--data={}", data.join(",")));
+        }
         command
-            .args(words)
-            .arg(format!("--data={}", data.join(",")))
             .arg(format!("--index-dir={}", self.index_dir().display()))
             .args(&self.flags)
             .env("NO_COLOR", "1")
@@ -248,8 +251,20 @@ impl Drop for Server {
     }
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, of those that the system gives to no outgoing connection: one of these would keep a
+/// server that is started later from listening.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound address").port()
+    const FIRST: u32 = 10_000;
+    const COUNT: u32 = 22_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Processes of tests that run at once begin far apart.
+    let start = std::process::id().wrapping_mul(331);
+    for _ in 0..COUNT {
+        let offset = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+        let port = u16::try_from(FIRST + offset).expect("a port");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free");
 }

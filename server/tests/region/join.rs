@@ -32,6 +32,10 @@ fn nodes_join_serve_and_keep_the_index_together() {
     until(&three, "three members of every partition", || {
         let status = status(&three);
         let groups = status["index"].as_array().expect("groups").clone();
+        assert_eq!(
+            groups[0]["partition"], 0,
+            "the control partition is one of them"
+        );
         groups.iter().all(|group| {
             let members = group["members"].as_array().expect("members");
             members.len() == 3 && members.iter().all(|member| member["votes"] == true)

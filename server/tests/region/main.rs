@@ -10,3 +10,4 @@ mod common;
 mod create;
 mod join;
 mod nodes;
+mod serving;

@@ -72,7 +72,7 @@ pub fn until_state(node: &Node, name: &str, state: &str) {
 
 /// Waits until `is_so`, for a minute.
 #[track_caller]
-pub fn until(node: &Node, what: &str, is_so: impl Fn() -> bool) {
+pub fn until(node: &Node, what: &str, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(60);
     while !is_so() {
         assert!(
