@@ -165,6 +165,16 @@ impl MemoryBudget {
         Ok(CollectedLease::new(self.clone(), entry, body_bytes))
     }
 
+    /// Buffers of `bytes` if nobody else wants them now: for work that can be left undone.
+    pub(crate) fn spare(&self, bytes: u64) -> Option<Lease> {
+        let buffers = &self.inner.buffers;
+        if buffers.is_wanted() {
+            return None;
+        }
+        let permit = buffers.try_take(buffers.units(bytes));
+        permit.map(|permit| Lease { _permit: permit })
+    }
+
     /// Bytes that are not leased.
     #[must_use]
     pub fn free_bytes(&self) -> u64 {

@@ -2,6 +2,7 @@
 
 use crate::admission::MemoryBudget;
 use crate::auth::{Identity, Users};
+use crate::cache::HotCache;
 use crate::config::GatewayConfig;
 use crate::digest::Md5Pool;
 use crate::error::{self, ApiError};
@@ -19,6 +20,8 @@ pub struct Context {
     pub index: Index,
     /// Object bytes.
     pub chunks: ChunkStore,
+    /// What is read again and again of them, if that is kept.
+    pub cache: Option<HotCache>,
     /// Who may sign.
     pub users: Users,
     /// Limits and times.

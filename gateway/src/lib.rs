@@ -8,6 +8,7 @@ pub mod sigv4;
 mod xml;
 
 pub mod admission;
+pub mod cache;
 pub mod config;
 pub mod context;
 pub mod digest;

@@ -1,7 +1,10 @@
 //! Names and units of what the gateway measures.
 
 use http::StatusCode;
-use metrics::{Counter, Histogram, Unit, counter, describe_counter, describe_histogram, histogram};
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -13,6 +16,18 @@ pub const DURATION: &str = "cairn_s3_request_duration_seconds";
 pub const BYTES_IN: &str = "cairn_s3_received_bytes_total";
 /// Object bytes sent.
 pub const BYTES_OUT: &str = "cairn_s3_sent_bytes_total";
+/// Blocks that the cache had, by `tier`: memory or disk.
+pub const CACHE_HITS: &str = "cairn_cache_hits_total";
+/// Blocks that were read from the chunk store, past the cache or into it.
+pub const CACHE_MISSES: &str = "cairn_cache_misses_total";
+/// Readers who waited for a block that was being read for another one.
+pub const CACHE_COLLAPSED: &str = "cairn_cache_collapsed_total";
+/// Object bytes given out by the cache.
+pub const CACHE_SERVED: &str = "cairn_cache_served_bytes_total";
+/// Bytes that the cache holds, by `tier`.
+pub const CACHE_HELD: &str = "cairn_cache_held_bytes";
+/// Blocks on the cache's disk that were not as they had been written.
+pub const CACHE_DAMAGED: &str = "cairn_cache_damaged_total";
 
 /// Tells the recorder what the names mean; to be called once it is installed.
 pub fn describe() {
@@ -20,6 +35,28 @@ pub fn describe() {
     describe_histogram!(DURATION, Unit::Seconds, "Time to the head of the answer");
     describe_counter!(BYTES_IN, Unit::Bytes, "Payload bytes of uploads");
     describe_counter!(BYTES_OUT, Unit::Bytes, "Object bytes sent");
+    describe_counter!(CACHE_HITS, Unit::Count, "Blocks that the cache had");
+    describe_counter!(
+        CACHE_MISSES,
+        Unit::Count,
+        "Blocks read from the chunk store"
+    );
+    describe_counter!(
+        CACHE_COLLAPSED,
+        Unit::Count,
+        "Readers who shared the reading of a block"
+    );
+    describe_counter!(
+        CACHE_SERVED,
+        Unit::Bytes,
+        "Object bytes given out by the cache"
+    );
+    describe_gauge!(CACHE_HELD, Unit::Bytes, "Bytes that the cache holds");
+    describe_counter!(
+        CACHE_DAMAGED,
+        Unit::Count,
+        "Damaged blocks on the cache's disk"
+    );
 }
 
 /// What is measured of one operation. The handles of the common case are looked up once, so the recorder must be
@@ -73,4 +110,64 @@ pub fn received(bytes: u64) {
 /// Counts object bytes handed to the connection.
 pub fn sent(bytes: u64) {
     counter!(BYTES_OUT).increment(bytes);
+}
+
+/// What is measured of the cache. Made once the recorder is installed.
+#[derive(Debug, Clone)]
+pub(crate) struct CacheMetrics {
+    memory_hits: Counter,
+    disk_hits: Counter,
+    misses: Counter,
+    collapsed: Counter,
+    served: Counter,
+    memory: Gauge,
+    disk: Gauge,
+    damaged: Counter,
+}
+
+impl CacheMetrics {
+    pub(crate) fn new() -> Self {
+        Self {
+            memory_hits: counter!(CACHE_HITS, "tier" => "memory"),
+            disk_hits: counter!(CACHE_HITS, "tier" => "disk"),
+            misses: counter!(CACHE_MISSES),
+            collapsed: counter!(CACHE_COLLAPSED),
+            served: counter!(CACHE_SERVED),
+            memory: gauge!(CACHE_HELD, "tier" => "memory"),
+            disk: gauge!(CACHE_HELD, "tier" => "disk"),
+            damaged: counter!(CACHE_DAMAGED),
+        }
+    }
+
+    pub(crate) fn found_in_memory(&self) {
+        self.memory_hits.increment(1);
+    }
+
+    pub(crate) fn found_on_disk(&self) {
+        self.disk_hits.increment(1);
+    }
+
+    pub(crate) fn missed(&self) {
+        self.misses.increment(1);
+    }
+
+    pub(crate) fn collapsed(&self) {
+        self.collapsed.increment(1);
+    }
+
+    pub(crate) fn served(&self, bytes: u64) {
+        self.served.increment(bytes);
+    }
+
+    pub(crate) fn in_memory(&self, bytes: u64) {
+        self.memory.set(bytes as f64);
+    }
+
+    pub(crate) fn on_disk(&self, bytes: u64) {
+        self.disk.set(bytes as f64);
+    }
+
+    pub(crate) fn damaged(&self) {
+        self.damaged.increment(1);
+    }
 }

@@ -13,6 +13,7 @@ use anyhow::Context as _;
 use anyhow::Result;
 use gateway::admission::MemoryBudget;
 use gateway::auth::{User, Users};
+use gateway::cache::HotCache;
 use gateway::config::GatewayConfig;
 use gateway::context::Context;
 use gateway::digest::Md5Pool;
@@ -236,9 +237,11 @@ fn front(config: &Config, storage: &Storage, root: &RootKey) -> Result<(S3Front,
         gateway_config.memory_limit_bytes,
         gateway_config.admission_wait,
     );
+    let open = |config| HotCache::open(config, storage.chunks.clone(), budget.clone());
     let context = Context {
         index: storage.index.clone(),
         chunks: storage.chunks.clone(),
+        cache: config.cache.as_ref().map(open).transpose()?,
         users: users.clone(),
         budget: budget.clone(),
         md5_pool: Md5Pool::new(),

@@ -4,11 +4,12 @@
 mod sending;
 
 use crate::admission::{DownloadLease, Exhausted, TURN_BYTES};
+use crate::cache::BLOCK_BYTES;
 use crate::context::Context;
 use crate::error::ApiError;
 use crate::metrics;
 use bytes::Bytes;
-use chunkstore::ReadChunkError;
+use chunkstore::{ReadChunkError, ReadMemory};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use http_body::Frame;
 use http_body_util::StreamBody;
@@ -80,6 +81,8 @@ pub(crate) struct Reader {
     current: Option<BoxStream<'static, Result<Bytes, ReadChunkError>>>,
     /// Bytes to the end of the stripe, where others may have the buffers.
     turn_left: u64,
+    /// Where the bytes end that the cache is not asked for any more.
+    uncached_to: u64,
     started: Duration,
     lease: DownloadLease,
 }
@@ -141,6 +144,7 @@ impl Reader {
             chunks: VecDeque::new(),
             current: None,
             turn_left: 0,
+            uncached_to: 0,
             started: context.clock.monotonic(),
             lease,
         })
@@ -159,8 +163,7 @@ impl Reader {
             if self.context.clock.monotonic().saturating_sub(self.started) > limit {
                 return Err(SendError::Deadline { limit });
             }
-            let memory = self.context.chunks.read_memory();
-            self.lease.buffers(self.left_bytes(), memory).await?;
+            self.lease.buffers(self.left_bytes(), self.memory()).await?;
             let Some(current) = &mut self.current else {
                 self.next_chunk().await?;
                 continue;
@@ -176,6 +179,16 @@ impl Reader {
                     self.end_turn();
                 }
             }
+        }
+    }
+
+    /// What is held at once of what is read.
+    fn memory(&self) -> ReadMemory {
+        let memory = self.context.chunks.read_memory();
+        let block = self.context.cache.as_ref().map_or(0, |_| BLOCK_BYTES);
+        ReadMemory {
+            ahead_bytes: memory.ahead_bytes.max(block),
+            stripe_bytes: memory.stripe_bytes.max(block),
         }
     }
 
@@ -211,7 +224,7 @@ impl Reader {
     /// Leaves it to the upload that is fed to take memory for what is read ahead; how much that is.
     pub(crate) fn lend(&mut self) -> u64 {
         self.lease.lend();
-        self.context.chunks.read_memory().ahead_bytes
+        self.memory().ahead_bytes
     }
 
     /// Drops what was read ahead, and the memory it took. The next call of [`Reader::next`] reads it again.
@@ -231,6 +244,15 @@ impl Reader {
             .pop_front()
             .ok_or(SendError::Short { missing })?;
         self.turn_left = TURN_BYTES - (chunk.skip + range.start) % TURN_BYTES;
+        if let Some(pieces) = self.cached(&chunk, &range).await {
+            let bytes: usize = pieces.iter().map(Bytes::len).sum();
+            let end = range.start + bytes as u64;
+            if end < range.end {
+                self.chunks.push_front((chunk, end..range.end));
+            }
+            self.current = Some(stream::iter(pieces.into_iter().map(Ok)).boxed());
+            return Ok(());
+        }
         let end = range.start + self.turn_left;
         if self.lease.takes_turns() && end < range.end {
             self.chunks.push_front((chunk.clone(), end..range.end));
@@ -238,6 +260,24 @@ impl Reader {
         }
         self.current = Some(self.context.chunks.read(chunk, range).boxed());
         Ok(())
+    }
+
+    /// The first bytes of the range of a chunk, if the cache has them or reads them. What it told to read past it
+    /// is read so to its end, also when that is begun anew: this download's own reading makes nothing hot.
+    async fn cached(&mut self, chunk: &ChunkRef, range: &Range<u64>) -> Option<Vec<Bytes>> {
+        if self.left.start < self.uncached_to {
+            return None;
+        }
+        let cache = self.context.cache.as_ref()?;
+        let Some(pieces) = cache.read(chunk, range).await else {
+            self.uncached_to = self.left.start + (range.end - range.start);
+            return None;
+        };
+        let next = (range.start / BLOCK_BYTES + 1) * BLOCK_BYTES;
+        if next < range.end && !self.lease.takes_turns() {
+            cache.prepare(chunk, next);
+        }
+        Some(pieces)
     }
 
     /// Finds the chunks of the next window.

@@ -88,6 +88,7 @@ impl Server {
         let context = Context {
             index: index.clone(),
             chunks: cluster.store.clone(),
+            cache: None,
             users: users(),
             config,
             budget: budget.clone(),

@@ -4,6 +4,9 @@
 use super::units::Size;
 
 const MIB: u64 = 1024 * 1024;
+/// The least limit.
+const LIMIT_MIN: u64 = 256 * MIB;
+const CACHE_BYTES_MIN: u64 = gateway::cache::MEMORY_BYTES_MIN;
 /// The program itself, its threads, its metrics and log, and buffers that are kept to be used again.
 const PROCESS_BYTES: u64 = 72 * MIB;
 /// What a connection takes between two requests: its socket, and the task that waits for it.
@@ -23,6 +26,8 @@ const CALLS_SHARE: u64 = 4;
 pub struct MemoryPlan {
     /// Bodies in flight.
     pub bodies: u64,
+    /// The cache of what is read again and again; 0 for none.
+    pub cache: u64,
     /// The index's block cache.
     pub index_cache: u64,
     /// The index's writes that are not in files yet.
@@ -38,12 +43,23 @@ pub struct MemoryPlan {
 }
 
 impl MemoryPlan {
-    /// Shares out `limit` bytes. `index_cache` is what the operator gave to the index, if he did.
+    /// Shares out `limit` bytes. `index_cache` and `cache` are what the operator gave to the index's cache and
+    /// to that of objects, if he did.
     ///
     /// # Errors
     /// Too little is left for bodies; the text says what would suffice.
-    pub fn new(limit: u64, index_cache: Option<u64>) -> Result<Self, String> {
+    pub fn new(limit: u64, index_cache: Option<u64>, cache: Option<u64>) -> Result<Self, String> {
         let index_cache = index_cache.unwrap_or(limit / 12);
+        let cache = match cache {
+            Some(given) if given > 0 && given < CACHE_BYTES_MIN => {
+                return Err(format!(
+                    "`cache_memory` is 0 or at least {}",
+                    Size(CACHE_BYTES_MIN)
+                ));
+            }
+            Some(given) => given,
+            None => cache_share(limit),
+        };
         let index_writes = (limit / 16).clamp(8 * MIB, 64 * MIB);
         let catalogs = (limit / 16).clamp(8 * MIB, 128 * MIB);
         let connections = (limit / 10 / IDLE_BYTES).min(CONNECTIONS_MAX);
@@ -54,12 +70,13 @@ impl MemoryPlan {
             + index_cache
             + index_writes * 3 / 2
             + catalogs
+            + cache
             + limit / SLACK_SHARE;
         let bodies = limit.saturating_sub(spoken_for);
         if bodies < gateway::admission::BUDGET_BYTES_MIN {
             return Err(format!(
                 "{} of {} are spoken for before the first request, and bodies need {}: give at least \
-                 256MiB, and as much more as `index_cache` was raised",
+                 256MiB, and as much more as `index_cache` and `cache_memory` were raised",
                 Size(spoken_for),
                 Size(limit),
                 Size(gateway::admission::BUDGET_BYTES_MIN)
@@ -67,6 +84,7 @@ impl MemoryPlan {
         }
         Ok(Self {
             bodies,
+            cache,
             index_cache,
             index_writes,
             catalogs,
@@ -99,6 +117,12 @@ impl MemoryPlan {
     }
 }
 
+/// What the cache of objects gets of `limit` bytes: nothing where all are needed for bodies.
+fn cache_share(limit: u64) -> u64 {
+    let share = limit.saturating_sub(LIMIT_MIN) / 12;
+    if share < CACHE_BYTES_MIN { 0 } else { share }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,8 +131,9 @@ mod tests {
     fn the_shares_are_the_limit() {
         for mib in [256, 300, 512, 1024, 1 << 20] {
             let limit = mib * MIB;
-            let plan = MemoryPlan::new(limit, None).unwrap();
+            let plan = MemoryPlan::new(limit, None, None).unwrap();
             let shares = plan.bodies
+                + plan.cache
                 + plan.index_cache
                 + plan.index_writes * 3 / 2
                 + plan.catalogs
@@ -122,11 +147,22 @@ mod tests {
 
     #[test]
     fn what_leaves_no_room_for_bodies_is_refused() {
-        assert!(MemoryPlan::new(128 * MIB, None).is_err());
-        let error = MemoryPlan::new(512 * MIB, Some(400 * MIB)).unwrap_err();
+        assert!(MemoryPlan::new(128 * MIB, None, None).is_err());
+        let error = MemoryPlan::new(512 * MIB, Some(400 * MIB), None).unwrap_err();
         assert!(
             error.contains("512MiB") && error.contains("index_cache"),
             "{error}"
         );
+        assert!(MemoryPlan::new(512 * MIB, None, Some(400 * MIB)).is_err());
+    }
+
+    #[test]
+    fn the_cache_gets_what_bodies_can_spare() {
+        let cache = |mib: u64, given| MemoryPlan::new(mib * MIB, None, given).unwrap().cache;
+        assert_eq!(cache(256, None), 0);
+        assert_eq!(cache(1024, None), 64 * MIB);
+        assert_eq!(cache(1024, Some(0)), 0);
+        assert_eq!(cache(1024, Some(100 * MIB)), 100 * MIB);
+        assert!(MemoryPlan::new(1024 * MIB, None, Some(MIB)).is_err());
     }
 }

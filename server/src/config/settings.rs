@@ -97,6 +97,16 @@ pub struct Settings {
     /// Memory of the index's block cache, part of the limit [default: a twelfth of it]
     #[arg(long, env = "CAIRN_INDEX_CACHE", value_name = "SIZE")]
     pub index_cache: Option<Size>,
+    /// Memory for what is read again and again, part of the limit; 0 for none [default: a twelfth of what the limit
+    /// has above 256MiB]
+    #[arg(long, env = "CAIRN_CACHE_MEMORY", value_name = "SIZE")]
+    pub cache_memory: Option<Size>,
+    /// Directory, on a device of its own, for more of that than fits the memory
+    #[arg(long, env = "CAIRN_CACHE_PATH", value_name = "DIR")]
+    pub cache_path: Option<PathBuf>,
+    /// Size of that directory; at least 64MiB
+    #[arg(long, env = "CAIRN_CACHE_DISK", value_name = "SIZE")]
+    pub cache_disk: Option<Size>,
     /// Largest object kept in the index itself [default: 16KiB]
     #[arg(long, env = "CAIRN_INLINE_LIMIT", value_name = "SIZE")]
     pub inline_limit: Option<Size>,

@@ -92,6 +92,14 @@ fn what_the_server_would_refuse_is_refused_here() {
         ("--data /a --read-deadline 0s", "read_deadline"),
         ("--data x1,./x1", "twice"),
         ("--data /a --index-dir /a", "index_dir"),
+        ("--data /a --cache-path /c", "cache_disk"),
+        ("--data /a --cache-disk 1GiB", "cache_path"),
+        ("--data /a --cache-path /c --cache-disk 1MiB", "64MiB"),
+        ("--data /a --cache-memory 1MiB", "cache_memory"),
+        (
+            "--data /a --cache-memory 0 --cache-path /c --cache-disk 1GiB",
+            "cache_memory",
+        ),
     ];
     for (line, word) in refusals {
         let error = Config::load(&flags(line)).unwrap_err().to_string();

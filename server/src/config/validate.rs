@@ -3,6 +3,7 @@
 use super::settings::{LogFormat, Settings, Source, UserSetting};
 use super::units::{Size, Span};
 use super::{ConfigError, MemoryPlan};
+use gateway::cache::{CacheConfig, DISK_BYTES_MIN, DiskCacheConfig};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -63,6 +64,8 @@ pub struct Config {
     pub users: Vec<UserSetting>,
     /// Who has which part of `memory_limit`.
     pub memory: MemoryPlan,
+    /// The cache of what is read again and again, if there is one.
+    pub cache: Option<CacheConfig>,
     /// Largest inline object in bytes.
     pub inline_limit: usize,
     /// Largest small object in bytes.
@@ -144,6 +147,7 @@ impl Config {
         }
         let size = |given: Option<Size>, default: u64| given.map_or(default, |size| size.0);
         let span = |given: Option<Span>, default: Duration| given.map_or(default, |span| span.0);
+        let memory = memory(&settings, &place)?;
         let config = Self {
             data,
             index_dir,
@@ -158,7 +162,8 @@ impl Config {
             domains: settings.domains.clone().unwrap_or_default(),
             root: root(&settings, &place)?,
             users: settings.users.clone().unwrap_or_default(),
-            memory: memory(&settings, &place)?,
+            memory,
+            cache: cache(&settings, &place, memory.cache)?,
             inline_limit: size(settings.inline_limit, limits::INLINE_BYTES_DEFAULT as u64) as usize,
             small_limit: size(settings.small_limit, limits::SMALL_BYTES_DEFAULT as u64) as usize,
             volume_size: size(settings.volume_size, 1 << 30),
@@ -364,12 +369,37 @@ pub fn parse_address(text: &str) -> Result<String, String> {
 fn memory(settings: &Settings, place: &Place<'_>) -> Result<MemoryPlan, ConfigError> {
     let limit = settings.memory_limit.map_or(MEMORY_LIMIT, |size| size.0);
     let index_cache = settings.index_cache.map(|size| size.0);
-    let plan = MemoryPlan::new(limit, index_cache);
+    let cache = settings.cache_memory.map(|size| size.0);
+    let plan = MemoryPlan::new(limit, index_cache, cache);
     let plan = match settings.node_dir {
         Some(_) => plan.and_then(MemoryPlan::in_region),
         None => plan,
     };
     plan.map_err(|reason| place.error("memory_limit", reason))
+}
+
+fn cache(
+    settings: &Settings,
+    place: &Place<'_>,
+    memory_bytes: u64,
+) -> Result<Option<CacheConfig>, ConfigError> {
+    let disk = match (&settings.cache_path, settings.cache_disk) {
+        (None, None) => None,
+        (Some(directory), Some(Size(bytes))) if bytes >= DISK_BYTES_MIN => Some(DiskCacheConfig {
+            directory: directory.clone(),
+            bytes,
+        }),
+        (None, Some(_)) => return Err(place.error("cache_path", "is missing beside cache_disk")),
+        (Some(_), _) => {
+            let least = Size(DISK_BYTES_MIN);
+            return Err(place.error("cache_disk", format!("at least {least}, beside cache_path")));
+        }
+    };
+    if memory_bytes == 0 && disk.is_some() {
+        let reason = "a cache on disk needs some memory too: set `cache_memory`";
+        return Err(place.error("cache_path", reason));
+    }
+    Ok((memory_bytes > 0).then_some(CacheConfig { memory_bytes, disk }))
 }
 
 fn root(settings: &Settings, place: &Place<'_>) -> Result<Option<RootCredentials>, ConfigError> {

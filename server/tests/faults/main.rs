@@ -26,7 +26,9 @@ async fn filled(
     seeds: Range<u64>,
 ) -> (common::server::Directory, Installation, Server, Vec<Object>) {
     let dir = common::server::directory();
-    let installation = Installation::new(dir.path(), 6);
+    let mut installation = Installation::new(dir.path(), 6);
+    // Every read asks the disks, which are what is tested.
+    installation.set("cache-memory", "0");
     let server = installation.start();
     server.s3.create_bucket(BUCKET).await.unwrap().ok();
     let objects = objects::store(&server.s3, BUCKET, seeds).await;

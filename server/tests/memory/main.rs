@@ -10,6 +10,7 @@
 )]
 
 mod answers;
+mod cache;
 mod cage;
 mod clients;
 #[path = "../common/mod.rs"]

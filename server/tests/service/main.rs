@@ -6,6 +6,7 @@
     reason = "tests of real processes wait in real time"
 )]
 
+mod cache;
 mod checks;
 #[path = "../common/mod.rs"]
 mod common;
