@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help run build test verify fix chaos chaos-failover soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
+.PHONY: help run cluster build test verify fix chaos chaos-failover soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
 
 export CAIRN_STARTED_S ?= $(shell date +%s)
 STEP := deploy/dev/step.sh
@@ -25,6 +25,9 @@ help: ## list the targets
 run: build ## start a server on LISTEN with six disks under DATA (4+2)
 	@. deploy/dev/env.sh; exec "$$CARGO_TARGET_DIR/release/cairn" server \
 		--data $(disks) --index-dir $(DATA)/index --listen $(LISTEN)
+
+cluster: build ## a region of three zones on this machine, with three disks each (5+4), under DATA/cluster
+	@CLUSTER_DATA=$(DATA)/cluster exec deploy/cluster/run.sh
 
 build: ## install what is missing, and build the release binary
 	@deploy/dev/deps.sh run

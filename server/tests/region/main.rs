@@ -8,6 +8,7 @@ mod ca;
 #[path = "../common/mod.rs"]
 mod common;
 mod create;
+mod gateways;
 mod join;
 mod nodes;
 mod serving;
