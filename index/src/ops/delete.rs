@@ -61,7 +61,12 @@ async fn attempt(
         Some(version) => find_version(owner, &state, version).await?,
         None => state.current().cloned(),
     };
-    check_condition(delete, target.as_ref())?;
+    if target.is_none() && !state.is_settled(owner).await? {
+        return Ok(Attempt::Again);
+    }
+    if let Err(error) = check_condition(delete, target.as_ref()) {
+        return unless_done(owner, delete, Err(error)).await;
+    }
     let makes_marker =
         delete.version.is_none() && bucket.record.versioning != Versioning::Unversioned;
     let mut draft = Draft::default();
@@ -71,7 +76,7 @@ async fn attempt(
     } else if let Some(target) = target {
         draft_removal(owner, &mut draft, &state, delete, &target).await?
     } else {
-        return Ok(Attempt::Done(Deleted::default()));
+        return unless_done(owner, delete, Ok(Deleted::default())).await;
     };
     draft.once(delete.op_id, &outcome);
     match draft.commit(owner).await? {
@@ -79,6 +84,19 @@ async fn attempt(
         Drafted::Repeated(first) => Ok(Attempt::Done(deleted(&first))),
         Drafted::Conflict => Ok(Attempt::Again),
         Drafted::Expired => Err(DeleteObjectError::TooOld),
+    }
+}
+
+/// Answers with what was decided without a commit, unless an earlier try of the same operation was committed
+/// meanwhile.
+async fn unless_done(
+    owner: &PartitionOwner,
+    delete: &DeleteObject<'_>,
+    decided: Result<Deleted, DeleteObjectError>,
+) -> Result<Attempt<Deleted>, DeleteObjectError> {
+    match outcome_of(owner, delete.op_id).await? {
+        Some(first) => Ok(Attempt::Done(deleted(&first))),
+        None => decided.map(Attempt::Done),
     }
 }
 

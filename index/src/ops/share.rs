@@ -114,7 +114,12 @@ async fn share_owned(
     };
     let state = KeyState::load(owner, bucket, key).await?;
     let Some(mut version) = find_by_id(owner, &state, version.id).await? else {
-        return Ok(Taken::Gone);
+        let is_gone = state.is_settled(owner).await?;
+        return Ok(if is_gone {
+            Taken::Gone
+        } else {
+            Taken::Conflict
+        });
     };
     if version.manifest.shared_ref != 0 {
         return share_again(ctx, owner, &version.manifest, sharer).await;
@@ -294,16 +299,34 @@ async fn holds(
         key: held.key.clone(),
     }
     .encode();
-    // Versions move between c/ and v/ only under the key's latch.
     let _latch = owner.latch(&[key]).await;
-    let state = KeyState::load(owner, held.bucket, &held.key).await?;
+    for _ in 0..ATTEMPTS {
+        let state = KeyState::load(owner, held.bucket, &held.key).await?;
+        if uses(owner, &state, (manifest, reference)).await? {
+            return Ok(true);
+        }
+        // Another process may have moved the version from where it was not looked for yet to where it was.
+        if state.is_settled(owner).await? {
+            return Ok(false);
+        }
+    }
+    // Not known: the next audit looks again.
+    Ok(true)
+}
+
+/// Whether a version of the key, as it was just read, has the reference.
+async fn uses(
+    owner: &PartitionOwner,
+    state: &KeyState,
+    (manifest, reference): (ManifestId, u64),
+) -> Result<bool, StoreError> {
     let uses = |record: &VersionRecord| {
         record.manifest.id == manifest && record.manifest.shared_ref == reference
     };
     if state.current().is_some_and(uses) {
         return Ok(true);
     }
-    let mut range = Key::versions_of(held.bucket, &held.key);
+    let mut range = state.all_versions();
     loop {
         let page = owner.scan(range.clone().page(100, None)).await?;
         let more = page.more;

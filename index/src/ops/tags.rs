@@ -60,6 +60,9 @@ async fn attempt(
         Some(version) => find_version(owner, &state, version).await?,
         None => state.current().cloned(),
     };
+    if target.is_none() && !state.is_settled(owner).await? {
+        return Ok(Attempt::Again);
+    }
     let target = target.ok_or(SetObjectTagsError::NoSuchVersion)?;
     let version = VersionRef::of(target.is_null, target.id);
     if target.delete_marker {

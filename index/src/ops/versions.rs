@@ -6,11 +6,11 @@
 //!   draft depends on `c/` and `h/` as they were read, so it depends on all of the key's versions.
 
 use super::draft::{Draft, Loaded, load, records};
-use crate::key::Key;
 use crate::key::feed::RemovedVersion;
 use crate::key::head::HeadRecord;
 use crate::key::object::VersionRecord;
 use crate::key::reclaim::ReclaimRecord;
+use crate::key::{Key, KeyRange};
 use crate::owner::PartitionOwner;
 use crate::store::{Seq, StoreError};
 use types::{BucketId, Order};
@@ -79,6 +79,18 @@ impl KeyState {
     }
 
     /// Seqs of `c/` and `h/`: as long as they stay, so do the versions.
+    /// All records under `v/` of the key.
+    pub fn all_versions(&self) -> KeyRange {
+        Key::versions_of(self.bucket, &self.key)
+    }
+
+    /// Whether the key is still as it was read. That a version was found neither under `c/` nor under `v/` counts
+    /// only then: another process may have moved it in between, and its latch is not ours.
+    pub async fn is_settled(&self, owner: &PartitionOwner) -> Result<bool, StoreError> {
+        let again = Self::load(owner, self.bucket, &self.key).await?;
+        Ok(again.seqs() == self.seqs())
+    }
+
     pub fn seqs(&self) -> (Option<Seq>, Option<Seq>) {
         let current = self.current.as_ref().map(|loaded| loaded.seq);
         (current, self.head.as_ref().map(|loaded| loaded.seq))

@@ -57,6 +57,13 @@ impl FaultyStore {
         self.armed.lock().unwrap().take().is_some()
     }
 
+    /// Lets other processes do something before a read.
+    async fn let_others(&self) {
+        if self.is_shared {
+            tokio::task::yield_now().await;
+        }
+    }
+
     fn fault(&self) -> Option<Fault> {
         let mut armed = self.armed.lock().unwrap();
         match armed.take() {
@@ -93,6 +100,7 @@ impl IndexStore for FaultyStore {
         partition: PartitionId,
         key: &[u8],
     ) -> Result<Option<Versioned>, StoreError> {
+        self.let_others().await;
         self.inner.get(partition, key).await
     }
 
@@ -101,6 +109,7 @@ impl IndexStore for FaultyStore {
         partition: PartitionId,
         request: ScanRequest,
     ) -> Result<ScanPage, StoreError> {
+        self.let_others().await;
         self.inner.scan(partition, request).await
     }
 

@@ -14,6 +14,7 @@ mod interrupted;
 mod lists;
 mod model;
 mod parts;
+mod processes;
 mod races;
 mod reclaim;
 mod sequences;
