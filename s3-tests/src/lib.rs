@@ -5,6 +5,7 @@
 
 pub mod dice;
 pub mod history;
+pub mod ports;
 pub mod powerloss;
 pub mod s3;
 mod target;

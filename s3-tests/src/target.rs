@@ -1,7 +1,8 @@
 //! The server that the tests talk to.
 
+use crate::ports::free_port;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -132,14 +133,9 @@ fn is_ready(admin: SocketAddr) -> std::io::Result<bool> {
     Ok(answer.starts_with("HTTP/1.1 200 "))
 }
 
-/// Two addresses that were free a moment ago, held together so that they differ.
+/// Two addresses that nobody listens on.
 fn free_addresses() -> [SocketAddr; 2] {
-    let bind = || TcpListener::bind("127.0.0.1:0").expect("a loopback port is free");
-    [bind(), bind()].map(|listener| {
-        listener
-            .local_addr()
-            .expect("a bound socket has an address")
-    })
+    [(); 2].map(|()| SocketAddr::from(([127, 0, 0, 1], free_port())))
 }
 
 fn binary() -> PathBuf {

@@ -29,7 +29,14 @@ fn open_for(directory: &Path, bytes: u64, memory_bytes: u64) -> Disk {
         directory: directory.to_owned(),
         bytes,
     };
-    Disk::open(&config, memory_bytes, CacheMetrics::new()).unwrap()
+    for _ in 0..500 {
+        match Disk::open(&config, memory_bytes, CacheMetrics::new()) {
+            // What an earlier one of the test was writing still holds the directory.
+            Err(OpenCacheError::InUse { .. }) => std::thread::sleep(Duration::from_millis(10)),
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the directory stays in use");
 }
 
 impl Disk {

@@ -5,8 +5,9 @@ use crate::faults::{Fault, Kind, Shape};
 use crate::native;
 use crate::zone::{Zone, run};
 use anyhow::{Context, Result};
+use s3_tests::ports::free_port;
 use s3_tests::s3::S3;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,7 +38,7 @@ impl Machine {
     /// # Errors
     /// When it cannot be started.
     pub fn start(binary: &Path, root: &Path, disks: Disks) -> Result<Self> {
-        let [port, admin_port] = free_ports()?;
+        let (port, admin_port) = (free_port(), free_port());
         let admin = SocketAddr::from(([127, 0, 0, 1], admin_port));
         let mut zone = Zone::new(0, root.join("zone0"), DISKS, admin)?;
         let mut kinds = vec![Kind::Kill, Kind::Freeze, Kind::Skew];
@@ -177,11 +178,4 @@ fn directories(zone: &Zone) -> [String; 2] {
         format!("--data={}", disks.join(",")),
         format!("--index-dir={}", zone.root.join("index").display()),
     ]
-}
-
-/// Two ports that were free a moment ago.
-fn free_ports() -> Result<[u16; 2]> {
-    let bind = || TcpListener::bind("0.0.0.0:0");
-    let (one, other) = (bind()?, bind()?);
-    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
 }
