@@ -74,7 +74,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use types::clock::SystemClock;
 use types::entropy::OsEntropy;
-use types::{Clock, ClusterMap, ClusterView, Entropy, NodeId, Role};
+use types::{Clock, ClusterView, Entropy, NodeId, Role};
 
 /// Time that the slower nodes are given once a stripe may be acknowledged: one that hangs holds up no writer longer.
 const STRAGGLER_WAIT: Duration = Duration::from_millis(250);
@@ -171,7 +171,7 @@ impl Region {
             straggler_wait: STRAGGLER_WAIT,
             ..Default::default()
         };
-        let remote = others.first(&view);
+        let remote = others.add(&view);
         let storage = Storage::connect(parts, opened, remote, options, health);
         let storage = Arc::new(storage);
         let mut region = Self {
@@ -186,9 +186,7 @@ impl Region {
         region.start_tasks(config, started, &storage, parts, stop);
         Ok((region, storage, queue))
     }
-}
 
-impl Region {
     fn start_tasks(
         &mut self,
         config: &Config,
@@ -238,7 +236,7 @@ impl Region {
             beats,
             on_view: Box::new(move |view| {
                 index_nodes.send_if_modified(|known| {
-                    let now = index_nodes_of(&view.map);
+                    let now = index_nodes_of(&peers_of(&view.map));
                     std::mem::replace(known, now.clone()) != now
                 });
                 following.follow(view, &chunks);
@@ -275,11 +273,10 @@ fn plays(cluster: &Cluster, node: NodeId, role: Role) -> bool {
     node.is_some_and(|node| node.roles.has(role))
 }
 
-/// The nodes that keep the index.
-fn index_nodes_of(map: &ClusterMap) -> Vec<NodeId> {
-    let in_use = map.nodes.iter().filter(|node| !node.is_removed);
-    let keeping = in_use.filter(|node| node.roles.has(Role::Index));
-    keeping.map(|node| node.id).collect()
+/// Those of the nodes that keep the index.
+fn index_nodes_of(peers: &[PeerEntry]) -> Vec<NodeId> {
+    let keeping = peers.iter().filter(|peer| peer.is_index);
+    keeping.map(|peer| peer.node).collect()
 }
 
 fn beats(
@@ -366,13 +363,11 @@ impl Started {
                  again with a new token",
                 home.dir().display()
             ))?;
-        let index_nodes = peers.iter().filter(|peer| peer.is_index);
-        let index_nodes: Vec<NodeId> = index_nodes.map(|peer| peer.node).collect();
         Ok(Self {
             calls: Calls::new(Arc::clone(&network)),
             address: own.addresses.first().cloned().unwrap_or_default(),
             keeps_index: own.is_index,
-            index_nodes: watch::Sender::new(index_nodes),
+            index_nodes: watch::Sender::new(index_nodes_of(&peers)),
             peers,
             home: Arc::new(home),
             network,

@@ -102,7 +102,7 @@ impl Others {
     }
 
     /// Stores for the disks of `view` that are not known yet.
-    fn add(&self, view: &ClusterView) -> Vec<Arc<dyn ShardStore>> {
+    pub fn add(&self, view: &ClusterView) -> Vec<Arc<dyn ShardStore>> {
         let mut state = self.state.lock();
         let mut added: Vec<Arc<dyn ShardStore>> = Vec::new();
         for disk in &view.map.disks {
@@ -117,11 +117,6 @@ impl Others {
             }
         }
         added
-    }
-
-    /// Those of the first view, for a chunk store to begin with.
-    pub fn first(&self, view: &ClusterView) -> Vec<Arc<dyn ShardStore>> {
-        self.add(view)
     }
 
     /// Adds to `chunks` what is new in `view`, and takes out what was removed.
