@@ -1,22 +1,16 @@
-//! What the tests of the disk half share: records whose contents follow from their names, and a disk
-//! in memory that can be opened, crashed and opened again.
+//! What the tests of the disk half share: records whose contents follow from their names.
 
 use crate::block;
-use crate::catalog::memory::MemoryCatalog;
-use crate::disk::MemoryDisk;
-use crate::disk::memory::Power;
 use crate::identity::Identity;
-use crate::recover::RecoverError;
 use crate::shard::{ReadShardError, ShardKey, ShardRecord, ShardStore};
-use crate::shared::Room;
 use crate::store::DiskStore;
 use crate::volume::compact::CompactBudget;
 use bytes::Bytes;
-use std::sync::Arc;
-use types::clock::ManualClock;
 use types::{
     BucketId, ChunkId, DiskId, ErasureProfile, InstallationId, ManifestId, NodeId, PgId, RegionId,
 };
+
+pub(crate) use crate::testing::MemoryMachine as Machine;
 
 /// Compacts whatever has anything dead in it.
 pub(crate) const COMPACT_ALL: CompactBudget = CompactBudget {
@@ -86,54 +80,4 @@ pub(crate) async fn body(store: &DiskStore, key: ShardKey) -> Result<Bytes, Read
         .read(key, 0, u32::MAX)
         .await
         .map(|blocks| blocks.bytes)
-}
-
-/// A disk in memory with its catalogue.
-#[derive(Debug, Clone)]
-pub(crate) struct Machine {
-    pub disk: MemoryDisk,
-    pub catalog: MemoryCatalog,
-    pub power: Power,
-    pub room: Room,
-}
-
-impl Machine {
-    pub fn new(volume_bytes: u64) -> Self {
-        let power = Power::default();
-        Self {
-            disk: MemoryDisk::new(power.clone()),
-            catalog: MemoryCatalog::new(power.clone()),
-            power,
-            room: Room {
-                volume_bytes,
-                reserve_bytes: Some(0),
-                capacity_bytes: None,
-            },
-        }
-    }
-
-    pub fn open(&self) -> Result<Arc<DiskStore>, RecoverError> {
-        let (disk, catalog) = (Arc::new(self.disk.clone()), Arc::new(self.catalog.clone()));
-        let clock = Arc::new(ManualClock::at(1));
-        DiskStore::start(disk, catalog, identity(), self.room.clone(), clock)
-    }
-
-    /// The machine after a loss of power now.
-    pub fn after_crash(&self, seed: u64) -> Self {
-        let power = Power::default();
-        Self {
-            disk: self.disk.after_crash(seed, power.clone()),
-            catalog: self.catalog.after_crash(seed ^ 0x5555, power.clone()),
-            power,
-            room: self.room.clone(),
-        }
-    }
-
-    /// The machine with an empty catalogue.
-    pub fn without_catalog(&self) -> Self {
-        Self {
-            catalog: MemoryCatalog::new(self.power.clone()),
-            ..self.clone()
-        }
-    }
 }

@@ -14,16 +14,15 @@ use crate::shard::{
 use crate::shared::{CATALOG_DAMAGED_FILE, Room, Shared};
 use crate::volume::Volumes;
 use crate::volume::format::{BODY_BYTES_MAX, ShardHeader};
-use crate::volume::writer::{Put, Request, Writer};
+use crate::volume::writer::{Put, Request, Running, Writer};
 use async_trait::async_trait;
 use parking_lot::{Mutex, RwLock};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use std::thread::JoinHandle;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use types::{ChunkId, Clock, DiskId, InstallationId, PgId, RegionId};
+use types::{ChunkId, Clock, DiskId, InstallationId, PgId, RegionId, RunOn};
 
 /// Default for the bytes after which a volume is followed by a new one.
 pub const VOLUME_BYTES_DEFAULT: u64 = 1 << 30;
@@ -119,7 +118,8 @@ pub struct DiskStore {
     queue: RwLock<Option<mpsc::Sender<Request>>>,
     /// Bounds the bytes in the queue.
     queue_room: Arc<Semaphore>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    writer: Mutex<Option<Running>>,
+    run_on: RunOn,
     /// Held by the one compaction that may run.
     pub(crate) compaction: tokio::sync::Mutex<()>,
 }
@@ -173,8 +173,15 @@ impl DiskStore {
             capacity_bytes: config.capacity_bytes,
         };
         let disk_again: Arc<dyn Disk> = Arc::clone(&disk) as Arc<dyn Disk>;
-        let store = Self::start(disk_again, Arc::new(catalog), found, room, clock)
-            .map_err(recover_error)?;
+        let store = Self::start(
+            disk_again,
+            Arc::new(catalog),
+            found,
+            room,
+            clock,
+            RunOn::Threads,
+        )
+        .map_err(recover_error)?;
         if was_damaged {
             disk.remove(CATALOG_DAMAGED_FILE)
                 .and_then(|()| disk.sync_dir())
@@ -183,13 +190,15 @@ impl DiskStore {
         Ok(store)
     }
 
-    /// Brings disk and catalogue together and starts the writer.
+    /// Brings disk and catalogue together and starts the writer. With [`RunOn::Tasks`] nothing is left to other
+    /// threads; that must be called inside a tokio runtime, and blocks it for as long as the disk takes.
     pub(crate) fn start(
         disk: Arc<dyn Disk>,
         catalog: Arc<dyn Catalog>,
         identity: Identity,
         room: Room,
         clock: Arc<dyn Clock>,
+        run_on: RunOn,
     ) -> Result<Arc<Self>, RecoverError> {
         let id = identity.disk;
         let recovered = recover(&*disk, id, catalog)?;
@@ -217,7 +226,7 @@ impl DiskStore {
             shared.stop_writes(&reason);
         }
         let (sender, receiver) = mpsc::channel(QUEUE_RECORDS_MAX);
-        let writer = Writer::start(Arc::clone(&shared), receiver, open, next_number)?;
+        let writer = Writer::new(Arc::clone(&shared), receiver, open, next_number).start(run_on)?;
         tracing::info!(disk = %id, ?report, "disk opened");
         Ok(Arc::new(Self {
             shared,
@@ -226,6 +235,7 @@ impl DiskStore {
             queue: RwLock::new(Some(sender)),
             queue_room: Arc::new(Semaphore::new(QUEUE_UNITS_MAX)),
             writer: Mutex::new(Some(writer)),
+            run_on,
             compaction: tokio::sync::Mutex::new(()),
         }))
     }
@@ -275,9 +285,17 @@ impl DiskStore {
     pub async fn close(&self) -> Result<(), ReadShardError> {
         drop(self.queue.write().take());
         let writer = self.writer.lock().take();
+        let thread = match writer {
+            Some(Running::Thread(thread)) => Some(thread),
+            Some(Running::Task(task)) => {
+                task.await.expect("the writer does not panic");
+                None
+            }
+            None => None,
+        };
         self.blocking(move |shared| {
-            if let Some(writer) = writer {
-                writer.join().expect("the writer does not panic");
+            if let Some(thread) = thread {
+                thread.join().expect("the writer does not panic");
             }
             shared.ledger.sync().map_err(|e| shared.catalog_error(e))
         })
@@ -289,6 +307,9 @@ impl DiskStore {
         &self,
         work: impl FnOnce(&Shared) -> T + Send + 'static,
     ) -> T {
+        if self.run_on == RunOn::Tasks {
+            return work(&self.shared);
+        }
         let shared = Arc::clone(&self.shared);
         let span = tracing::Span::current();
         tokio::task::spawn_blocking(move || span.in_scope(|| work(&shared)))
@@ -350,8 +371,8 @@ impl Drop for DiskStore {
     /// Waits for the writer, so that whoever opens the disk next finds it free.
     fn drop(&mut self) {
         drop(self.queue.get_mut().take());
-        if let Some(writer) = self.writer.get_mut().take() {
-            let _ = writer.join();
+        if let Some(Running::Thread(thread)) = self.writer.get_mut().take() {
+            let _ = thread.join();
         }
     }
 }

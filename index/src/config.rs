@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 use std::time::Duration;
-use types::RegionId;
 use types::limits::WRITE_DEADLINE;
+use types::{RegionId, RunOn};
 
 /// Configuration of the index role.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct IndexConfig {
     pub write_buffer_bytes: usize,
     /// Age of its oldest chunk at which a commit is refused; see `types::limits::WRITE_DEADLINE`.
     pub write_deadline: Duration,
+    /// What the partitions' commits run on.
+    pub run_on: RunOn,
 }
 
 impl IndexConfig {
@@ -37,6 +39,7 @@ impl IndexConfig {
             cache_bytes: 256 << 20,
             write_buffer_bytes: 64 << 20,
             write_deadline: WRITE_DEADLINE,
+            run_on: RunOn::Threads,
         }
     }
 }

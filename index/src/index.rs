@@ -118,6 +118,7 @@ impl Index {
                 partition,
                 OWNER_EPOCH,
                 Arc::clone(&clock),
+                config.run_on,
             );
             owners.push(owner.map_err(|source| OpenIndexError::Thread { partition, source })?);
         }

@@ -1,9 +1,9 @@
 //! The owner of a partition: it orders the partition's commits, shares their cost, and serialises
 //! what is read and then written.
 //!
-//! All commits of a partition go through one thread. Whatever waits when it becomes free is committed
-//! together ([`crate::IndexStore::commit_many`]), so concurrent writers share one sync of the device
-//! and a lone writer waits for nobody.
+//! All commits of a partition go through one thread (in a simulation, one task). Whatever waits when it
+//! becomes free is committed together ([`crate::IndexStore::commit_many`]), so concurrent writers share one
+//! sync of the device and a lone writer waits for nobody.
 
 mod latches;
 mod remembered;
@@ -22,11 +22,12 @@ use parking_lot::Mutex;
 use remembered::Remembered;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
+use std::thread;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task;
 use types::limits::{BATCH_OPERATIONS_MAX, OUTCOME_TTL};
-use types::{Clock, PartitionId};
+use types::{Clock, PartitionId, RunOn};
 
 /// Batches that wait for the owner's thread; more writers wait for a place.
 const QUEUE_BATCHES: usize = 1024;
@@ -56,7 +57,14 @@ pub struct PartitionOwner {
     /// Highest hybrid logical time taken from the clock so far.
     last_time: AtomicU64,
     queue: Mutex<Option<mpsc::Sender<Waiting>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    committer: Mutex<Option<Running>>,
+}
+
+/// The committer at work.
+#[derive(Debug)]
+enum Running {
+    Thread(thread::JoinHandle<()>),
+    Task(task::JoinHandle<()>),
 }
 
 impl PartitionOwner {
@@ -70,6 +78,7 @@ impl PartitionOwner {
         partition: PartitionId,
         epoch: u64,
         clock: Arc<dyn Clock>,
+        run_on: RunOn,
     ) -> std::io::Result<Arc<Self>> {
         let (sender, receiver) = mpsc::channel(QUEUE_BATCHES);
         let remembered = (!store.has_other_writers()).then(Arc::<Remembered>::default);
@@ -80,9 +89,13 @@ impl PartitionOwner {
             clock: Arc::clone(&clock),
         };
         let runtime = Handle::current();
-        let thread = std::thread::Builder::new()
-            .name(format!("partition-{partition}"))
-            .spawn(move || committer.run(receiver, &runtime))?;
+        let running = match run_on {
+            RunOn::Tasks => Running::Task(runtime.spawn(committer.run_as_task(receiver))),
+            RunOn::Threads => {
+                let thread = thread::Builder::new().name(format!("partition-{partition}"));
+                Running::Thread(thread.spawn(move || committer.run(receiver, &runtime))?)
+            }
+        };
         Ok(Arc::new(Self {
             store,
             partition,
@@ -92,7 +105,7 @@ impl PartitionOwner {
             remembered,
             last_time: AtomicU64::new(0),
             queue: Mutex::new(Some(sender)),
-            thread: Mutex::new(Some(thread)),
+            committer: Mutex::new(Some(running)),
         }))
     }
 
@@ -240,20 +253,25 @@ impl PartitionOwner {
         Ok(count)
     }
 
-    /// Commits what waits, refuses what comes after, and returns when the owner's thread has ended.
+    /// Commits what waits, refuses what comes after, and returns when the committer has ended.
     pub async fn close(&self) {
         drop(self.queue.lock().take());
-        let Some(thread) = self.thread.lock().take() else {
-            return;
+        let running = self.committer.lock().take();
+        let ended = match running {
+            None => true,
+            Some(Running::Task(task)) => task.await.is_ok(),
+            Some(Running::Thread(thread)) => {
+                let joined = task::spawn_blocking(move || thread.join()).await;
+                matches!(joined, Ok(Ok(())))
+            }
         };
-        let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-        if !matches!(joined, Ok(Ok(()))) {
-            tracing::error!(partition = self.partition.0, "the owner's thread panicked");
+        if !ended {
+            tracing::error!(partition = self.partition.0, "the committer panicked");
         }
     }
 }
 
-/// The owner's thread.
+/// What commits, on the owner's thread or task.
 struct Committer {
     store: Arc<dyn IndexStore>,
     remembered: Option<Arc<Remembered>>,
@@ -264,14 +282,15 @@ struct Committer {
 impl Committer {
     fn run(&self, mut queue: mpsc::Receiver<Waiting>, runtime: &Handle) {
         while let Some(first) = queue.blocking_recv() {
-            let mut bytes = batch_bytes(&first.batch);
-            let mut group = vec![first];
-            while group.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
-                let Ok(next) = queue.try_recv() else { break };
-                bytes += batch_bytes(&next.batch);
-                group.push(next);
-            }
+            let group = with_waiting(first, &mut queue);
             runtime.block_on(self.commit(group));
+        }
+    }
+
+    async fn run_as_task(self, mut queue: mpsc::Receiver<Waiting>) {
+        while let Some(first) = queue.recv().await {
+            let group = with_waiting(first, &mut queue);
+            self.commit(group).await;
         }
     }
 
@@ -317,6 +336,18 @@ impl Committer {
         }
         results
     }
+}
+
+/// A batch with those that wait behind it, as many as are committed together.
+fn with_waiting(first: Waiting, queue: &mut mpsc::Receiver<Waiting>) -> Vec<Waiting> {
+    let mut bytes = batch_bytes(&first.batch);
+    let mut group = vec![first];
+    while group.len() < GROUP_BATCHES_MAX && bytes < GROUP_BYTES_MAX {
+        let Ok(next) = queue.try_recv() else { break };
+        bytes += batch_bytes(&next.batch);
+        group.push(next);
+    }
+    group
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub mod manifest;
 pub mod order;
 pub mod pg;
 pub mod profile;
+pub mod run_on;
 pub mod wire;
 
 pub use clock::Clock;
@@ -32,3 +33,4 @@ pub use manifest::{ChunkRef, Manifest, ManifestPage, PartEntry};
 pub use order::Order;
 pub use pg::{PgClass, PlacementGroup, ShardSet};
 pub use profile::{Domain, ErasureProfile};
+pub use run_on::RunOn;

@@ -47,6 +47,8 @@ impl Power {
 pub struct Faults {
     /// Every sync of a file fails, and what it should have written is lost.
     pub failing_sync: bool,
+    /// Every sync says that it worked, and makes nothing durable.
+    pub lying_sync: bool,
     /// Every write fails.
     pub failing_write: bool,
     /// Every read that touches the file of this name and a byte of this range fails.
@@ -394,10 +396,13 @@ impl DiskFile for MemoryFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let failing = self.disk.state.lock().faults.failing_sync;
+        let faults = self.disk.state.lock().faults.clone();
+        if faults.lying_sync {
+            return Ok(());
+        }
         let result = self.disk.power.change();
         let mut content = self.content.lock();
-        if failing {
+        if faults.failing_sync {
             content.pending.clear();
             return Err(io::Error::other("the device failed a sync"));
         }

@@ -362,6 +362,7 @@ impl ObjectWriter {
                     return false;
                 }
                 tokio::select! {
+                    biased;
                     changed = view.changed() => changed.is_ok(),
                     () = until.as_mut() => false,
                 }

@@ -260,7 +260,12 @@ impl MemoryCluster {
     }
 }
 
-fn first_view(shape: &ClusterShape, ids: &[DiskId]) -> ClusterView {
+/// The first view of a cluster of this shape.
+///
+/// # Panics
+/// When the disks are too few for the profiles.
+#[must_use]
+pub fn first_view(shape: &ClusterShape, ids: &[DiskId]) -> ClusterView {
     let cluster = ChunkCluster {
         striped: shape.striped,
         small: shape.small,
@@ -301,7 +306,8 @@ fn add_groups(view: &mut ClusterView, class: PgClass, profile: ErasureProfile, c
 }
 
 /// The view with the disk marked, and with narrower groups if no striped one can be written then.
-fn with_disk_state(view: &ClusterView, disk: DiskId, state: DiskState) -> ClusterView {
+#[must_use]
+pub fn with_disk_state(view: &ClusterView, disk: DiskId, state: DiskState) -> ClusterView {
     let mut next = view.clone();
     next.map = view.map.with_disk_state(disk, state);
     let takes_writes = |disk: &&DiskInfo| disk.state.takes_writes();

@@ -1,4 +1,4 @@
-//! The writer of a disk: one thread that appends records to the open volume and makes them durable in groups.
+//! The writer of a disk: one thread (in a simulation, one task) that appends records to the open volume and makes them durable in groups.
 //!
 //! What has queued up while the device was busy with the last sync, up to 4 MiB, shares the next one; an idle disk
 //! syncs at once. A put is answered after the sync *and* after its catalogue entry is visible.
@@ -13,8 +13,11 @@ use crate::shared::Shared;
 use bytes::Bytes;
 use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::task;
+use types::RunOn;
 
 /// Bytes of records after which a group is written.
 const GROUP_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -52,6 +55,13 @@ pub(crate) struct OpenVolume {
     pub end: u64,
 }
 
+/// The writer at work.
+#[derive(Debug)]
+pub(crate) enum Running {
+    Thread(thread::JoinHandle<()>),
+    Task(task::JoinHandle<()>),
+}
+
 /// See the module.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
@@ -64,52 +74,69 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread; it ends when every sender of `queue` is gone and all is written.
-    pub fn start(
+    pub fn new(
         shared: Arc<Shared>,
         queue: mpsc::Receiver<Request>,
         open: Option<OpenVolume>,
         next_number: u64,
-    ) -> io::Result<JoinHandle<()>> {
-        let buffer = Vec::new();
-        let writer = Self {
+    ) -> Self {
+        Self {
             shared,
             queue,
             open,
             next_number,
-            buffer,
-        };
-        thread::Builder::new()
-            .name("disk-writer".to_owned())
-            .spawn(move || writer.run())
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Starts it; it ends when every sender of its queue is gone and all is written.
+    pub fn start(self, run_on: RunOn) -> io::Result<Running> {
+        match run_on {
+            RunOn::Tasks => Ok(Running::Task(Handle::current().spawn(self.run_as_task()))),
+            RunOn::Threads => {
+                let thread = thread::Builder::new().name("disk-writer".to_owned());
+                Ok(Running::Thread(thread.spawn(move || self.run())?))
+            }
+        }
     }
 
     fn run(mut self) {
         while let Some(first) = self.queue.blocking_recv() {
-            let mut group = Vec::new();
-            let mut bytes = 0;
-            let mut next = Some(first);
-            let mut seal = None;
-            while let Some(request) = next.take() {
-                match request {
-                    Request::Put(put) => {
-                        bytes += put.header.record_bytes();
-                        group.push(*put);
-                    }
-                    Request::Seal(volume, done) => {
-                        seal = Some((volume, done));
-                        break;
-                    }
+            self.take_group(first);
+        }
+    }
+
+    async fn run_as_task(mut self) {
+        while let Some(first) = self.queue.recv().await {
+            self.take_group(first);
+        }
+    }
+
+    /// Does what is asked for, together with what waits behind it.
+    fn take_group(&mut self, first: Request) {
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        let mut seal = None;
+        while let Some(request) = next.take() {
+            match request {
+                Request::Put(put) => {
+                    bytes += put.header.record_bytes();
+                    group.push(*put);
                 }
-                if bytes < GROUP_BYTES_MAX && group.len() < GROUP_RECORDS_MAX {
-                    next = self.queue.try_recv().ok();
+                Request::Seal(volume, done) => {
+                    seal = Some((volume, done));
+                    break;
                 }
             }
-            self.write_group(group);
-            if let Some((volume, done)) = seal {
-                let is_open = self.open.as_ref().is_some_and(|open| open.number == volume);
-                let _ = done.send(if is_open { self.begin_volume() } else { Ok(()) });
+            if bytes < GROUP_BYTES_MAX && group.len() < GROUP_RECORDS_MAX {
+                next = self.queue.try_recv().ok();
             }
+        }
+        self.write_group(group);
+        if let Some((volume, done)) = seal {
+            let is_open = self.open.as_ref().is_some_and(|open| open.number == volume);
+            let _ = done.send(if is_open { self.begin_volume() } else { Ok(()) });
         }
     }
 

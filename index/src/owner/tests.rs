@@ -93,7 +93,13 @@ fn fixture(permits: usize) -> Fixture {
     });
     let clock = Arc::new(ManualClock::at(NOW_MS));
     let shared: Arc<dyn IndexStore> = Arc::clone(&store) as _;
-    let owner = PartitionOwner::start(shared, PARTITION, 1, Arc::clone(&clock) as _);
+    let owner = PartitionOwner::start(
+        shared,
+        PARTITION,
+        1,
+        Arc::clone(&clock) as _,
+        RunOn::Threads,
+    );
     Fixture {
         owner: owner.expect("a thread"),
         store,

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::watch;
 use types::clock::SystemClock;
-use types::{BucketId, OpId, PartitionId};
+use types::{BucketId, OpId, PartitionId, RunOn};
 
 mod bytes;
 
@@ -290,7 +290,7 @@ async fn whoever_has_an_operation_id_learns_what_became_of_it() {
     let nodes = nodes(2);
     let store = Arc::new(routed(&nodes, 9));
     let clock = Arc::new(SystemClock::new());
-    let owner = PartitionOwner::start(store, PARTITION, 1, clock.clone()).unwrap();
+    let owner = PartitionOwner::start(store, PARTITION, 1, clock.clone(), RunOn::Threads).unwrap();
     let op_id = OpId::new(
         types::Clock::now_ms(clock.as_ref()),
         &types::entropy::OsEntropy,

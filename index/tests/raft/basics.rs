@@ -6,7 +6,7 @@ use index::store::{Batch, Condition, IndexStore, Operation, Outcome, StoreError}
 use index::{Key, PartitionOwner};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use types::BucketId;
+use types::{BucketId, RunOn};
 
 #[test]
 fn what_is_written_through_the_leader_is_on_every_node() {
@@ -132,7 +132,7 @@ fn an_owner_sees_what_another_nodes_owner_has_written() {
         let store = Arc::clone(cluster.engine(leader));
         let epoch = store.leadership(PARTITION).borrow().expect("it leads");
         let clock = Arc::clone(&cluster.clock);
-        let owner = PartitionOwner::start(store.clone(), PARTITION, epoch, clock);
+        let owner = PartitionOwner::start(store.clone(), PARTITION, epoch, clock, RunOn::Threads);
         let owner = owner.expect("a thread");
         let bucket = BucketId(1);
         let state = Key::BucketState { bucket }.encode();

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use types::clock::SystemClock;
 use types::entropy::OsEntropy;
-use types::{BucketId, Clock, NodeId, OpId};
+use types::{BucketId, Clock, NodeId, OpId, RunOn};
 
 /// Gives requests to the engines that run.
 #[derive(Debug, Default)]
@@ -99,8 +99,14 @@ fn writes_from_elsewhere_go_on_when_leaders_are_killed() {
             clock.clone(),
         );
         let store = Arc::new(store);
-        let owner =
-            PartitionOwner::start(Arc::clone(&store) as _, PARTITION, 1, clock.clone()).unwrap();
+        let owner = PartitionOwner::start(
+            Arc::clone(&store) as _,
+            PARTITION,
+            1,
+            clock.clone(),
+            RunOn::Threads,
+        )
+        .unwrap();
         let mut number = 0;
         let mut longest = Duration::ZERO;
         for _ in 0..3 {

@@ -174,7 +174,13 @@ impl Bucket {
 async fn no_read_is_older_than_a_change_that_was_acknowledged() {
     let store = Arc::new(Hesitant::default());
     let clock = Arc::new(ManualClock::at(NOW_MS));
-    let owner = PartitionOwner::start(Arc::clone(&store) as _, PARTITION, 1, clock as _);
+    let owner = PartitionOwner::start(
+        Arc::clone(&store) as _,
+        PARTITION,
+        1,
+        clock as _,
+        RunOn::Threads,
+    );
     let owner = owner.expect("a thread");
     let (mut tasks, mut buckets) = (JoinSet::new(), Vec::new());
     for number in 0..BUCKETS {
