@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help run cluster build test verify fix chaos chaos-failover soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
+.PHONY: help run cluster build test verify fix chaos chaos-failover upgrade soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
 
 export CAIRN_STARTED_S ?= $(shell date +%s)
 STEP := deploy/dev/step.sh
@@ -68,12 +68,18 @@ chaos-failover: ## how long clients get no answer when a leader, a zone or a gat
 	@$(STEP) "chaos: build" cargo build --locked -p chaos
 	@$(STEP) "chaos: failover" s3-tests/chaos/run.sh failover --trials $(TRIALS)
 
+upgrade: ## upgrades between two binaries: rolling, back, forth, finalised; the newer one has a made-up format
+	@deploy/dev/deps.sh test
+	@deploy/dev/rocksdb.sh >/dev/null
+	@$(STEP) "upgrade" deploy/upgrade/run.sh
+
 soak: ## the long forms of the tests; hours
 	@deploy/dev/deps.sh test
 	@deploy/dev/deps.sh clients
 	@deploy/dev/rocksdb.sh >/dev/null
 	@CAIRN_SOAK=1 $(STEP) "soak: tests" cargo test --workspace --locked --no-fail-fast
 	@$(STEP) "soak: index on Raft" cargo test --locked -p index --test raft -- --ignored --nocapture
+	@$(STEP) "soak: upgrade" deploy/upgrade/run.sh
 	@CAIRN_SOAK=1 $(STEP) "soak: S3 clients" s3-tests/clients/run.sh all
 	@$(MAKE) --no-print-directory chaos CHAOS="--runs $(CHAOS_RUNS)"
 	@$(STEP) "soak: fuzz targets" fuzz/run.sh 600

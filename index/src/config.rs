@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 use types::limits::WRITE_DEADLINE;
-use types::{RegionId, RunOn};
+use types::{Finalised, RegionId, RunOn};
 
 /// Configuration of the index role.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct IndexConfig {
     /// Folder of the engine; created if it is absent.
     pub dir: PathBuf,
@@ -25,6 +25,8 @@ pub struct IndexConfig {
     pub write_deadline: Duration,
     /// What the partitions' commits run on.
     pub run_on: RunOn,
+    /// The format of what is written.
+    pub finalised: Finalised,
 }
 
 impl IndexConfig {
@@ -40,6 +42,7 @@ impl IndexConfig {
             write_buffer_bytes: 64 << 20,
             write_deadline: WRITE_DEADLINE,
             run_on: RunOn::Threads,
+            finalised: Finalised::default(),
         }
     }
 }

@@ -73,6 +73,7 @@ impl Index {
         let options = RocksOptions {
             block_cache_bytes: config.cache_bytes,
             write_buffer_bytes: config.write_buffer_bytes,
+            finalised: config.finalised.clone(),
             ..RocksOptions::new(&config.dir)
         };
         let engine = Arc::new(RocksEngine::open(&options)?);

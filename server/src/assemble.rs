@@ -4,6 +4,7 @@
 use crate::cluster::{Cluster, EvidenceQueue, Health, LocalDisk, ensure_writable, store_in_steps};
 use crate::config::Config;
 use crate::disks::{self, FoundDisk, REGION};
+use crate::format::{self, Formats};
 use anyhow::{Context, Result, ensure};
 use chunkstore::{
     CatalogMemory, ChunkStore, ChunkStoreOptions, DiskConfig, DiskStore, HealthSink, OpenDiskError,
@@ -17,7 +18,7 @@ use tracing::{error, info, warn};
 use types::clock::SystemClock;
 use types::entropy::OsEntropy;
 use types::ids::IdSource;
-use types::{Clock, ClusterView, DiskId, DiskState, Entropy};
+use types::{Clock, ClusterView, DiskId, DiskState, Entropy, Finalised};
 
 /// The open storage of an installation.
 pub struct Storage {
@@ -79,7 +80,11 @@ impl Storage {
         } else {
             None
         };
-        let index = open_index(config, &clock, &entropy)?;
+        let formats = Formats::of(config);
+        let index = open_index(config, formats.finalised(), &clock, &entropy)?;
+        let is_new = index.cluster_epoch().await? == 0;
+        let kept = format::load(&index).await?;
+        formats.settle(&index, kept, is_new).await?;
         let view = settle_view(&index, first_view, &mut found, &entropy).await?;
         let (view, disks) = open_disks(config, &index, view, &found, &clock).await?;
         let cluster = Arc::new(Cluster::new(view));
@@ -163,6 +168,7 @@ impl Storage {
 
 fn open_index(
     config: &Config,
+    finalised: &Finalised,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Index> {
@@ -171,6 +177,7 @@ fn open_index(
         cache_bytes: config.memory.index_cache as usize,
         write_buffer_bytes: config.memory.index_writes as usize,
         write_deadline: config.write_deadline,
+        finalised: finalised.clone(),
         ..IndexConfig::in_dir(config.index_dir.clone())
     };
     Ok(Index::open(

@@ -5,6 +5,7 @@ pub mod check;
 pub mod cluster;
 pub mod config;
 pub mod disk;
+pub mod finalise;
 pub mod node;
 pub mod region;
 pub mod server;

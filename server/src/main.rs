@@ -7,6 +7,7 @@ mod cluster;
 mod cmd;
 mod config;
 mod disks;
+mod format;
 mod region;
 mod root_key;
 mod run;

@@ -15,6 +15,7 @@ pub mod change;
 pub mod context;
 pub mod describe;
 pub mod dirty;
+pub mod finalise;
 #[cfg(test)]
 pub mod first;
 pub mod follow;
@@ -40,6 +41,7 @@ mod trust;
 use crate::assemble::{Parts, Storage};
 use crate::cluster::{Cluster, EvidenceQueue, Health};
 use crate::config::{Config, NodeConfig};
+use crate::format::Formats;
 use crate::workers::Workers;
 use ::index::Index;
 use ::index::engine::raft::RaftEngine;
@@ -96,6 +98,8 @@ struct Started {
     calls: Calls,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    /// The format that is written.
+    formats: Arc<Formats>,
     me: NodeId,
     /// Where others reach it.
     address: String,
@@ -150,7 +154,7 @@ impl Region {
                 () = stop.cancelled() => anyhow::bail!("stopped while waiting for other index nodes"),
             }
         }
-        index::settle_view(&index, first.as_ref(), stop).await?;
+        index::settle_view(&index, first.as_ref(), &started.formats, stop).await?;
         let (view, opened) = own::open_own(config, &index, me, &started.clock).await?;
         home.forget_first_view()?;
         cluster.publish(view.clone());
@@ -199,11 +203,13 @@ impl Region {
             home,
             network,
             clock,
+            formats,
             me,
             index_nodes,
             ..
         } = started;
         let (cluster, index) = (&storage.cluster, &storage.index);
+        self.spawn(finalise::follow(index.clone(), formats, stop.clone()));
         self.spawn(Arc::clone(&beats).run(Arc::clone(&network), Arc::clone(cluster)));
         if let Some(engine) = &self.engine {
             self.spawn(keeper::run(Keeping {
@@ -318,6 +324,7 @@ impl Started {
             network: Arc::clone(&self.network),
             engine: engine.cloned(),
             home: Arc::clone(&self.home),
+            formats: Arc::clone(&self.formats),
             dirty: Arc::clone(dirty),
             advertise: node.rpc_advertise.clone(),
             join_port: node.join_listen.port(),
@@ -370,6 +377,7 @@ impl Started {
             index_nodes: watch::Sender::new(index_nodes_of(&peers)),
             peers,
             home: Arc::new(home),
+            formats: Arc::new(Formats::of(config)),
             network,
             clock,
             entropy,
@@ -409,8 +417,8 @@ impl Started {
             .collect();
         let engine = index::open_engine(
             config,
-            self.me,
-            peers,
+            self.formats.finalised(),
+            (self.me, peers),
             &self.calls,
             &self.clock,
             &self.entropy,

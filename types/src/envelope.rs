@@ -8,12 +8,18 @@
 //! ```
 //! The checksum covers the key, so an intact value in the wrong place fails as a damaged one does.
 //! The modification seq is the sequence of the commit that wrote the value; conditions refer to it.
+//!
+//! The first byte is the format of the envelope, not that of the installation ([`crate::format`]), which says which
+//! of them may be written.
 
+use crate::format::FormatVersion;
 use bytes::Bytes;
 use crc_fast::{CrcAlgorithm, Digest};
 
-/// The format that this binary writes.
-pub const FORMAT: u8 = 1;
+/// The newest format of envelopes that this binary reads. The second differs from the first by its number alone, which
+/// is enough for a binary that does not know it to refuse it: it is for the test of upgrades.
+pub const FORMAT: u8 = if cfg!(feature = "next-format") { 2 } else { 1 };
+const FIRST: u8 = 1;
 const HEADER_BYTES: usize = 9;
 const CHECKSUM_BYTES: usize = 8;
 /// Bytes that the envelope adds to a payload.
@@ -50,11 +56,22 @@ fn checksum(key: &[u8], sealed: &[u8]) -> u64 {
     digest.finalize()
 }
 
-/// Puts `payload` into an envelope for `key`, written by commit `seq`.
+/// Puts `payload` into an envelope for `key`, written by commit `seq`, that every binary can open.
 #[must_use]
 pub fn seal(key: &[u8], seq: u64, payload: &[u8]) -> Vec<u8> {
+    seal_as(FormatVersion::FIRST, key, seq, payload)
+}
+
+/// The same in the newest envelope that an installation of format `finalised` may hold.
+#[must_use]
+pub fn seal_as(finalised: FormatVersion, key: &[u8], seq: u64, payload: &[u8]) -> Vec<u8> {
+    let format = if finalised > FormatVersion::FIRST {
+        FORMAT
+    } else {
+        FIRST
+    };
     let mut out = Vec::with_capacity(payload.len() + OVERHEAD_BYTES);
-    out.push(FORMAT);
+    out.push(format);
     out.extend_from_slice(&seq.to_be_bytes());
     out.extend_from_slice(payload);
     let sum = checksum(key, &out);
@@ -88,7 +105,7 @@ pub fn open_slice<'a>(key: &[u8], sealed: &'a [u8]) -> Result<(u64, &'a [u8]), E
     if checksum(key, guarded).to_be_bytes() != *sum {
         return Err(EnvelopeError::Checksum);
     }
-    if *format != FORMAT {
+    if !(FIRST..=FORMAT).contains(format) {
         return Err(EnvelopeError::UnknownFormat(*format));
     }
     Ok((u64::from_be_bytes(*seq), payload))

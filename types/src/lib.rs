@@ -10,6 +10,7 @@ pub mod cluster_map;
 pub mod cluster_view;
 pub mod entropy;
 pub mod envelope;
+pub mod format;
 pub mod ids;
 pub mod limits;
 pub mod manifest;
@@ -25,6 +26,7 @@ pub use cluster_map::{
 };
 pub use cluster_view::ClusterView;
 pub use entropy::Entropy;
+pub use format::{Finalised, FormatVersion};
 pub use ids::{
     BucketId, ChunkClusterId, ChunkId, DiskId, InstallationId, ManifestId, NodeId, OpId,
     PartitionId, PgId, RegionId, UploadId, VersionId, ZoneId,

@@ -12,12 +12,15 @@ use crate::key::Key;
 use crate::store::{Batch, Condition, Operation, Outcome, Seq, StoreError, Versioned};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use types::{OpId, PartitionId, envelope, limits::OUTCOME_TTL};
+use types::{FormatVersion, OpId, PartitionId, envelope, limits::OUTCOME_TTL};
 
 /// Where sealed values are read that the run has not written itself.
 pub trait Base {
     /// The sealed value of `key`.
     fn sealed(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError>;
+
+    /// The format in which values are sealed. Replicas may differ in it for moments, never in what is sealed.
+    fn format(&self) -> FormatVersion;
 }
 
 /// The result of a run.
@@ -59,6 +62,7 @@ pub fn evaluate_admitted(
 ) -> Result<Evaluated, StoreError> {
     let mut run = Run {
         base,
+        format: base.format(),
         partition,
         state: state.clone(),
         writes: BTreeMap::new(),
@@ -68,7 +72,7 @@ pub fn evaluate_admitted(
         .map(|batch| run.apply(batch))
         .collect::<Result<_, _>>()?;
     if run.state != *state {
-        let (key, sealed) = run.state.seal();
+        let (key, sealed) = run.state.seal(run.format);
         run.writes.insert(key, Some(sealed));
     }
     Ok(Evaluated {
@@ -80,6 +84,7 @@ pub fn evaluate_admitted(
 
 struct Run<'a> {
     base: &'a dyn Base,
+    format: FormatVersion,
     partition: PartitionId,
     state: PartitionState,
     writes: BTreeMap<Bytes, Option<Bytes>>,
@@ -161,7 +166,7 @@ impl Run<'_> {
     }
 
     fn put(&mut self, key: Bytes, value: &Bytes) {
-        let sealed = envelope::seal(&key, self.state.last_seq, value);
+        let sealed = envelope::seal_as(self.format, &key, self.state.last_seq, value);
         self.writes.insert(key, Some(sealed.into()));
     }
 

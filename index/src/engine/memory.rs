@@ -14,13 +14,16 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::ops::Bound;
-use types::PartitionId;
+use types::{FormatVersion, PartitionId};
 
 /// Partitions in memory. What was committed lives as long as this value.
 #[derive(Debug, Default)]
 pub struct MemoryEngine {
     partitions: Mutex<BTreeMap<PartitionId, Partition>>,
 }
+
+/// Nothing of it is kept, so there is nothing to finalise.
+const FORMAT: FormatVersion = FormatVersion::FIRST;
 
 /// Sealed values by key.
 #[derive(Debug, Default)]
@@ -43,6 +46,10 @@ impl MemoryEngine {
 impl Base for Partition {
     fn sealed(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         Ok(self.values.get(key).cloned())
+    }
+
+    fn format(&self) -> FormatVersion {
+        FORMAT
     }
 }
 
@@ -89,7 +96,7 @@ impl Partition {
             self.values.remove(&feed_key(seq));
         }
         state.trimmed = up_to;
-        let (key, sealed) = state.seal();
+        let (key, sealed) = state.seal(FORMAT);
         self.values.insert(key, sealed);
         Ok(())
     }

@@ -46,7 +46,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use types::PartitionId;
+use types::{Finalised, FormatVersion, PartitionId};
 
 /// Deletions that a scan may pass before something is done about them: a millisecond's worth.
 const DELETIONS_PASSED: u64 = 2048;
@@ -134,6 +134,8 @@ struct Database {
     /// Why no more commits are taken.
     ended: OnceLock<String>,
     partitions: Mutex<BTreeMap<PartitionId, Arc<Mutex<PartitionState>>>>,
+    /// The format of what is written.
+    finalised: Finalised,
     /// Families that must be written to files together: without a log they have no other common moment.
     flushed_together: &'static [&'static str],
 }
@@ -189,6 +191,7 @@ impl Database {
             _lock: lock,
             ended: OnceLock::new(),
             partitions: Mutex::default(),
+            finalised: options.finalised.clone(),
             flushed_together,
         }
     }
@@ -282,7 +285,7 @@ impl Database {
         let mut batch = WriteBatch::default();
         let feed_key = |seq| full_key(partition, &Key::Feed { seq }.encode());
         batch.delete_range_cf(log, feed_key(state.first_change(0)), feed_key(up_to + 1));
-        let (key, sealed) = next.seal();
+        let (key, sealed) = next.seal(self.finalised.get());
         batch.put_cf(log, full_key(partition, &key), sealed);
         self.write(batch)?;
         *state = next;
@@ -382,6 +385,10 @@ struct PartitionBase<'a> {
 impl Base for PartitionBase<'_> {
     fn sealed(&self, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
         self.database.read(self.partition, key)
+    }
+
+    fn format(&self) -> FormatVersion {
+        self.database.finalised.get()
     }
 }
 

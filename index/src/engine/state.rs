@@ -4,7 +4,7 @@ use super::{corrupt, open_value};
 use crate::key::Key;
 use crate::store::{Seq, StoreError};
 use bytes::Bytes;
-use types::{envelope, record};
+use types::{FormatVersion, envelope, record};
 
 record! {
     /// What an engine must know of a partition to go on after a restart. Written with every commit.
@@ -23,9 +23,9 @@ record! {
 
 impl PartitionState {
     /// The state sealed for its key.
-    pub fn seal(&self) -> (Bytes, Bytes) {
+    pub fn seal(&self, format: FormatVersion) -> (Bytes, Bytes) {
         let key = Key::PartitionState.encode();
-        let sealed = envelope::seal(&key, self.last_seq, &self.encode());
+        let sealed = envelope::seal_as(format, &key, self.last_seq, &self.encode());
         (key, sealed.into())
     }
 

@@ -7,6 +7,7 @@
 use crate::assemble::Storage;
 use crate::cli::CheckData;
 use crate::config::Config;
+use crate::format;
 use anyhow::{Result, ensure};
 use futures::StreamExt;
 use serde::Serialize;
@@ -42,6 +43,7 @@ impl Report {
 /// Checks, prints, and fails when data is damaged or the index is inconsistent.
 pub fn run(command: CheckData) -> Result<()> {
     let config = Config::load(&command.source)?;
+    format::require_known(&config)?;
     ensure!(
         config.index_dir.join("CURRENT").exists(),
         "there is no index in {}",

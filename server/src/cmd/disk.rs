@@ -4,6 +4,7 @@ use crate::cli::ReplaceDisk;
 use crate::cluster::state_name;
 use crate::config::{Config, Source};
 use crate::disks;
+use crate::format;
 use anyhow::{Context, Result};
 use index::{Index, IndexConfig};
 use std::sync::Arc;
@@ -59,6 +60,18 @@ pub fn replace(command: ReplaceDisk) -> Result<()> {
 }
 
 fn stored_view(config: &Config) -> Result<ClusterView> {
+    with_index(config, async |index| {
+        let view = index.cluster_view().await?;
+        view.context("the index has no cluster map: start the server once")
+    })
+}
+
+/// Opens the index of a server that is stopped, for `act`.
+///
+/// # Errors
+/// There is none, it is in use, this binary does not know its format, or what `act` fails with.
+pub fn with_index<T>(config: &Config, act: impl AsyncFnOnce(&Index) -> Result<T>) -> Result<T> {
+    format::require_known(config)?;
     let dir = &config.index_dir;
     anyhow::ensure!(
         dir.join("CURRENT").exists(),
@@ -78,11 +91,8 @@ fn stored_view(config: &Config) -> Result<ClusterView> {
             Arc::new(SystemClock::new()),
             Arc::new(OsEntropy),
         )?;
-        let view = index
-            .cluster_view()
-            .await?
-            .context("the index has no cluster map: start the server once")?;
+        let done = act(&index).await?;
         index.close().await?;
-        Ok(view)
+        Ok(done)
     })
 }

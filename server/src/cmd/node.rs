@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use types::clock::SystemClock;
+use types::format::FormatRange;
 use types::{DiskId, Role};
 
 /// Time for the answer of each address of a token.
@@ -100,6 +101,7 @@ impl NewNode {
             addresses: vec![address],
             roles: self.roles.as_ref().map_or_else(usual, given),
             disks: u32::try_from(config.data.len())?,
+            formats: FormatRange::own(),
             ..Default::default()
         };
         description.check().map_err(|why| anyhow!(why))?;

@@ -1,5 +1,6 @@
 //! The commands that ask a running node: `cairn admin`, `cairn index`, `cairn ca`.
 
+use super::finalise;
 use super::socket::Asked;
 use crate::region::report::{Report, groups_table};
 use crate::region::rotation::AuthorityReport;
@@ -12,6 +13,10 @@ use clap::{Args, Subcommand};
 pub enum AdminCommand {
     /// Show the region: nodes, disks, index, chunk clusters, tasks, and what needs attention.
     Status(AdminStatus),
+    /// Have the newest format written that all nodes know; there is no way back to a version that does not know it.
+    ///
+    /// Of a single machine, the server must be stopped.
+    Finalise(Asked),
 }
 
 /// `cairn admin status`
@@ -74,7 +79,15 @@ pub enum CaCommand {
 }
 
 /// Runs one of them.
-pub fn admin(AdminCommand::Status(command): AdminCommand) -> Result<()> {
+pub fn admin(command: AdminCommand) -> Result<()> {
+    match command {
+        AdminCommand::Status(command) => status(&command),
+        AdminCommand::Finalise(asked) if asked.is_node()? => asked.have_it_done("/v1/finalise"),
+        AdminCommand::Finalise(asked) => finalise::run(&asked.source),
+    }
+}
+
+fn status(command: &AdminStatus) -> Result<()> {
     let report: Report = command.asked.get("/v1/status")?;
     if command.json {
         println!("{}", serde_json::to_string_pretty(&report)?);

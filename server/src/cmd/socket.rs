@@ -66,6 +66,15 @@ impl Asked {
         done.iter().for_each(|line| println!("{line}"));
     }
 
+    /// Whether it is a node that is asked, and not a single machine.
+    ///
+    /// # Errors
+    /// The configuration cannot be read.
+    pub fn is_node(&self) -> Result<bool> {
+        let (settings, _) = self.source.load()?;
+        Ok(settings.node_dir.is_some())
+    }
+
     fn dir(&self) -> Result<PathBuf> {
         let (settings, _) = self.source.load()?;
         let dir = settings.node_dir;

@@ -4,6 +4,7 @@
 use super::change;
 use super::home::NodeHome;
 use crate::cluster::Cluster;
+use crate::format::Formats;
 use anyhow::{Context, Result};
 use index::Index;
 use index::engine::raft::RaftEngine;
@@ -29,6 +30,8 @@ pub struct AdminContext {
     pub engine: Option<Arc<RaftEngine>>,
     /// This node's directory.
     pub home: Arc<NodeHome>,
+    /// The format that this node writes.
+    pub formats: Arc<Formats>,
     /// What waits for repair here.
     pub dirty: Arc<DirtyGroups>,
     /// Where others reach this node, as its configuration says; the map is told when it says something else.

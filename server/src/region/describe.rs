@@ -3,6 +3,7 @@
 use super::home::PeerEntry;
 use crate::config::parse_address;
 use crate::root_key::RootKey;
+use types::format::FormatRange;
 use types::{DiskId, NodeId, Role, Roles, record};
 
 /// Disks of one node at the most: their ids fit the answer.
@@ -24,6 +25,8 @@ record! {
         5 => roles: Roles,
         /// How many disks it has.
         6 => disks: u32,
+        /// The formats that its binary knows.
+        7 => formats: FormatRange,
     }
 }
 

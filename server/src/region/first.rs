@@ -93,6 +93,7 @@ pub async fn context_at(dir: &Path, clock: Arc<dyn Clock>) -> AdminContext {
         network: Arc::new(Network::new(Arc::new(node))),
         engine: None,
         home: Arc::new(home),
+        formats: Arc::default(),
         dirty: Arc::default(),
         advertise: None,
         join_port: 9003,

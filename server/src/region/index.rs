@@ -3,6 +3,7 @@
 use super::calls::Calls;
 use crate::config::Config;
 use crate::disks::REGION;
+use crate::format::{self, Formats};
 use anyhow::{Context as _, Result, bail, ensure};
 use index::engine::raft::{ChangeError, RaftEngine, RaftOptions};
 use index::engine::rocks::RocksOptions;
@@ -15,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use types::{Clock, ClusterView, Entropy, NodeId};
+use types::{Clock, ClusterView, Entropy, Finalised, NodeId};
 
 /// Pause before the index is asked again by a node that starts.
 const START_PAUSE: Duration = Duration::from_millis(200);
@@ -41,8 +42,8 @@ fn index_config(config: &Config) -> IndexConfig {
 /// The folder is a single machine's, another node's, or cannot be opened.
 pub async fn open_engine(
     config: &Config,
-    me: NodeId,
-    peers: BTreeMap<NodeId, String>,
+    finalised: &Finalised,
+    (me, peers): (NodeId, BTreeMap<NodeId, String>),
     calls: &Calls,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
@@ -60,6 +61,7 @@ pub async fn open_engine(
     options.state = RocksOptions {
         block_cache_bytes: config.memory.index_cache as usize,
         write_buffer_bytes: writes * 3 / 4,
+        finalised: finalised.clone(),
         ..options.state
     };
     options.log.write_buffer_bytes = writes / 4;
@@ -158,15 +160,20 @@ where
     }
 }
 
-/// The stored cluster view; on a region's first node, `first` is stored if there is none.
+/// The stored cluster view, and the format that is written; on a region's first node, `first` is stored if there is none.
 ///
 /// # Errors
-/// As for [`patiently`]; or there is no view, and this node has none to store.
+/// As for [`patiently`] and [`Formats::settle`]; or there is no view, and this node has none to store.
 pub async fn settle_view(
     index: &Index,
     first: Option<&ClusterView>,
+    formats: &Formats,
     stop: &CancellationToken,
 ) -> Result<ClusterView> {
+    let epoch = patiently("the cluster map", stop, || index.cluster_epoch()).await?;
+    let kept = patiently("the finalised format", stop, || format::load(index)).await?;
+    let is_new = epoch == 0 && first.is_some();
+    formats.settle(index, kept, is_new).await?;
     loop {
         let stored = patiently("the cluster map", stop, || index.cluster_view()).await?;
         match (stored, first) {

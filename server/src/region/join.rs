@@ -5,6 +5,7 @@ use super::context::AdminContext;
 use super::describe::{JoinAnswer, NodeDescription, PeerRecord};
 use super::tokens::{self, TokenUse};
 use super::trust;
+use crate::format;
 use anyhow::{Context, Result, anyhow, bail};
 use async_trait::async_trait;
 use index::error::ReplaceError;
@@ -81,6 +82,7 @@ impl Joining {
         let description = NodeDescription::decode(wanted.description.clone())
             .context("what the node says of itself cannot be read")?;
         description.check().map_err(|why| anyhow!(why))?;
+        self.require_known(&description).await?;
         trust::require_held(&self.context, &trust::load(&self.context).await?)?;
         let view = self.context.stored_view().await?;
         let disks: Vec<DiskId> = (0..description.disks)
@@ -102,9 +104,18 @@ impl Joining {
         })
     }
 
+    /// Refuses a node whose binary does not know the format that has been finalised.
+    async fn require_known(&self, description: &NodeDescription) -> Result<()> {
+        let kept = format::load(&self.context.index).await;
+        let kept = kept.context("the finalised format cannot be read")?;
+        let checked = description.formats.check(kept.finalised);
+        checked.context("another version of Cairn is needed to join")
+    }
+
     /// Puts the node into the map, if it is not there yet, and issues its certificate.
     async fn grant(&self, wanted: &Wanted, usage: &TokenUse) -> Result<Grant> {
         let description = NodeDescription::decode(usage.description.clone())?;
+        self.require_known(&description).await?;
         let add = |view: &ClusterView| match view.map.node(usage.node) {
             Some(node) if node.is_removed => {
                 bail!("the node of this token was removed: have a new token made")

@@ -1,13 +1,17 @@
 //! The state of the region in one answer: `cairn admin status`, as JSON and as the tables that people read.
 
 use super::context::AdminContext;
-use super::status::{GroupStatus, NodeStatus, ask_all};
+use super::finalise::Next;
+use super::status::{Asked, GroupStatus, NodeStatus, ask_all};
 use crate::cluster::state_name;
+use crate::format;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use types::limits::RPC_NODE_VALIDITY;
-use types::{ChunkClusterId, ClusterView, DiskState, NodeId, NodeInfo, PartitionId, PgClass};
+use types::{
+    ChunkClusterId, ClusterView, DiskState, FormatVersion, NodeId, NodeInfo, PartitionId, PgClass,
+};
 
 mod attention;
 mod table;
@@ -16,8 +20,8 @@ pub use table::{groups_table, nodes_table};
 
 /// Entries that a member of a group may lack before somebody should look.
 const LAG_MAX: u64 = 10_000;
-/// Time for the index to tell which disks came back.
-const RETURNED_WAIT: Duration = Duration::from_secs(1);
+/// Time for the index to tell which disks came back, and which format was finalised.
+const INDEX_WAIT: Duration = Duration::from_secs(1);
 const DAY_MS: u64 = 24 * 3600 * 1000;
 /// Days that are left of a certificate when somebody should look: its renewal has failed for some.
 const DAYS_MIN: u64 = RPC_NODE_VALIDITY.as_secs() / (24 * 3600) / 4;
@@ -31,6 +35,9 @@ pub struct Report {
     pub told_by: String,
     /// The epoch of the map.
     pub epoch: u64,
+    /// What has been finalised, and what could be; absent where the index does not answer.
+    #[serde(default)]
+    pub format: Option<FormatLine>,
     /// The nodes.
     pub nodes: Vec<NodeLine>,
     /// The disks.
@@ -64,12 +71,26 @@ pub struct NodeLine {
     pub state: String,
     /// Its version of Cairn; empty when it did not answer.
     pub version: String,
+    /// The formats that this version knows, `oldest-newest`; empty when it did not answer.
+    #[serde(default)]
+    pub formats: String,
     /// Days until its certificate ends.
     pub certificate_days: Option<u64>,
     /// Its disks in the map.
     pub disks: usize,
     /// Why it did not answer.
     pub error: Option<String>,
+}
+
+/// The format of what is stored and sent.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FormatLine {
+    /// The finalised one, which is written.
+    pub finalised: u32,
+    /// The newest that a node knows, where it is newer.
+    pub next: Option<u32>,
+    /// Why `next` cannot be finalised yet; empty when it can.
+    pub waits_for: Vec<String>,
 }
 
 /// A disk.
@@ -149,21 +170,22 @@ pub struct Tasks {
     pub returned_disks: Vec<String>,
 }
 
-type Asked = Vec<(NodeInfo, Result<NodeStatus, String>)>;
-
 /// Asks every node, and puts together what they and the map say. It answers also when the index does not.
 pub async fn gather(context: &AdminContext) -> Report {
     let view = context.newest_view().await;
     let asked = ask_all(context, &view).await;
     let returned = scheduler::returned::remembered(&context.index);
-    let returned = tokio::time::timeout(RETURNED_WAIT, returned).await;
+    let returned = tokio::time::timeout(INDEX_WAIT, returned).await;
     // Who does not answer is told of otherwise.
     let returned = returned.ok().and_then(Result::ok).unwrap_or_default();
+    let kept = tokio::time::timeout(INDEX_WAIT, format::load(&context.index)).await;
+    let format = kept.ok().and_then(Result::ok).map(|kept| kept.finalised);
     let now_ms = context.clock.now_ms();
     let mut report = Report {
         installation: view.map.installation.to_string(),
         told_by: context.home.name().to_owned(),
         epoch: view.map.epoch,
+        format: format.map(|finalised| format_line(finalised, &asked)),
         nodes: asked
             .iter()
             .map(|(node, status)| node_line(&view, node, status, now_ms))
@@ -183,6 +205,19 @@ pub async fn gather(context: &AdminContext) -> Report {
     };
     report.attention = attention::of(&report);
     report
+}
+
+fn format_line(finalised: FormatVersion, asked: &Asked) -> FormatLine {
+    let (next, waits_for) = match Next::of(finalised, asked) {
+        Next::Nothing => (None, Vec::new()),
+        Next::Possible(next) => (Some(next.0), Vec::new()),
+        Next::Waits(next, reasons) => (Some(next.0), reasons),
+    };
+    FormatLine {
+        finalised: finalised.0,
+        next,
+        waits_for,
+    }
 }
 
 fn node_line(
@@ -214,6 +249,9 @@ fn node_line(
         version: status
             .as_ref()
             .map_or_else(|_| String::new(), |status| status.product.clone()),
+        formats: status
+            .as_ref()
+            .map_or_else(|_| String::new(), |status| status.formats.to_string()),
         certificate_days: status.as_ref().ok().map(days),
         disks: disks.count(),
         error: status.as_ref().err().cloned(),

@@ -5,7 +5,7 @@ use super::context::AdminContext;
 use super::operate::{self, ClusterPlan};
 use super::report::{self, Report};
 use super::rotation::{self, AuthorityReport};
-use super::{members, tokens, trust};
+use super::{finalise, members, tokens, trust};
 use anyhow::{Context, Result, bail, ensure};
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -158,6 +158,7 @@ async fn bind(path: &Path) -> Result<UnixListener> {
 fn router(context: AdminContext) -> Router {
     Router::new()
         .route("/v1/status", get(status))
+        .route("/v1/finalise", post(finalise_format))
         .route("/v1/token", post(token))
         .route("/v1/nodes/remove", post(remove_node))
         .route("/v1/cluster/add", post(add_cluster))
@@ -173,6 +174,10 @@ fn router(context: AdminContext) -> Router {
 
 async fn status(State(context): State<AdminContext>) -> Json<Report> {
     Json(report::gather(&context).await)
+}
+
+async fn finalise_format(State(context): State<AdminContext>) -> Result<Json<Done>, Fault> {
+    Ok(done(finalise::run(&context).await?))
 }
 
 async fn token(

@@ -9,8 +9,9 @@ use rpc::client::Call;
 use rpc::error::Failure;
 use rpc::server::{Request, Response, Service};
 use std::time::Duration;
+use types::format::FormatRange;
 use types::limits::RPC_BULK_BYTES;
-use types::{ClusterView, DiskId, NodeId, NodeInfo, PartitionId, record};
+use types::{ClusterView, DiskId, FormatVersion, NodeId, NodeInfo, PartitionId, record};
 
 /// The method by which a node tells how it is.
 const METHOD: &str = "node.status";
@@ -42,6 +43,10 @@ record! {
         9 => disks: Vec<DiskStatus>,
         /// Placement groups that wait for repair there.
         10 => waiting_repairs: u64,
+        /// The formats that its binary knows.
+        11 => formats: FormatRange,
+        /// The format that it writes.
+        12 => writes: FormatVersion,
     }
 }
 
@@ -128,6 +133,8 @@ pub fn own(context: &AdminContext) -> Result<NodeStatus> {
         groups: reports.map(GroupStatus::from).collect(),
         disks: here.collect(),
         waiting_repairs: context.dirty.len() as u64,
+        formats: FormatRange::own(),
+        writes: context.formats.finalised().get(),
         ..Default::default()
     })
 }
@@ -178,11 +185,11 @@ pub async fn ask_node(context: &AdminContext, node: NodeId) -> Result<NodeStatus
     NodeStatus::decode(body).map_err(|error| error.to_string())
 }
 
+/// Nodes, and how they are or why they do not answer.
+pub type Asked = Vec<(NodeInfo, Result<NodeStatus, String>)>;
+
 /// Asks every node of `view` that takes part, at the same time.
-pub async fn ask_all(
-    context: &AdminContext,
-    view: &ClusterView,
-) -> Vec<(NodeInfo, Result<NodeStatus, String>)> {
+pub async fn ask_all(context: &AdminContext, view: &ClusterView) -> Asked {
     let nodes: Vec<NodeInfo> = in_use(view).cloned().collect();
     let asked = nodes.into_iter().map(|node| async move {
         let status = ask_node(context, node.id).await;

@@ -1,6 +1,6 @@
 //! Several gateways on one region: what one acknowledged every other one knows, and one winner is one winner.
 
-use crate::common::objects::{assert_right, store};
+use crate::common::objects::{Object, assert_right, store};
 use crate::common::region::Region;
 use crate::common::s3::S3;
 use crate::common::server::directory;
@@ -15,7 +15,7 @@ const PART: usize = 5 << 20;
 const ROUNDS: usize = 20;
 const WRITERS: usize = 4;
 
-fn gateways(region: &Region) -> Vec<S3> {
+pub fn gateways(region: &Region) -> Vec<S3> {
     let nodes = region.nodes.iter();
     nodes.map(|node| node.server().s3.clone()).collect()
 }
@@ -173,16 +173,27 @@ async fn what_one_gateway_acknowledged_all_know() {
     one_winner_creates(&gateways).await;
 }
 
-/// Longest time without a success, and how many requests failed, of a client that tries again elsewhere as an SDK
-/// behind a balancer does.
-async fn client(gateways: Vec<S3>, seed: u64, stop: Arc<AtomicBool>) -> (Duration, u64) {
-    let (mut longest, mut last, mut failed) = (Duration::ZERO, Instant::now(), 0);
+/// What a client has to tell.
+#[derive(Default)]
+pub struct Told {
+    /// Longest time without a success.
+    pub longest: Duration,
+    /// Requests that failed on every gateway.
+    pub failed: u64,
+    /// What was acknowledged and read back.
+    pub stored: Vec<Object>,
+}
+
+/// A client that stores and reads until it is told to stop, and tries again elsewhere as an SDK behind a balancer does.
+pub async fn client(gateways: Vec<S3>, seed: u64, stop: Arc<AtomicBool>) -> Told {
+    let (mut told, mut last) = (Told::default(), Instant::now());
     let mut number = 0;
     while !stop.load(Ordering::Relaxed) {
         number += 1;
         let key = format!("client-{seed}-{number}");
         let length = [3_000, 40_000, 300_000][number % 3];
-        let body = value(seed + number as u64, length);
+        let object_seed = seed + number as u64;
+        let body = value(object_seed, length);
         let mut is_done = false;
         for attempt in 0..3 {
             let s3 = &gateways[(number + attempt) % gateways.len()];
@@ -200,13 +211,16 @@ async fn client(gateways: Vec<S3>, seed: u64, stop: Arc<AtomicBool>) -> (Duratio
             }
             tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
         }
-        failed += u64::from(!is_done);
+        told.failed += u64::from(!is_done);
         if is_done {
-            longest = longest.max(last.elapsed());
+            told.longest = told.longest.max(last.elapsed());
             last = Instant::now();
+            let seed = object_seed;
+            told.stored.push(Object { key, seed, length });
         }
     }
-    (longest.max(last.elapsed()), failed)
+    told.longest = told.longest.max(last.elapsed());
+    told
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -235,7 +249,9 @@ async fn nodes_are_restarted_one_after_the_other_and_no_client_notices() {
     .expect("a rolling restart");
     stop.store(true, Ordering::Relaxed);
     for client in clients {
-        let (longest, failed) = client.await.expect("the client ran");
+        let Told {
+            longest, failed, ..
+        } = client.await.expect("the client ran");
         println!("longest without a success {longest:?}, failed {failed}");
         assert_eq!(failed, 0, "a request failed on every gateway");
         assert!(longest < Duration::from_secs(10), "{longest:?}");

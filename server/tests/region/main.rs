@@ -12,3 +12,4 @@ mod gateways;
 mod join;
 mod nodes;
 mod serving;
+mod upgrade;

@@ -14,6 +14,15 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 #[test]
+fn what_may_be_written_follows_the_finalised_format() {
+    let first = seal_as(FormatVersion::FIRST, b"key", 9, b"payload");
+    assert_eq!(first, seal(b"key", 9, b"payload"));
+    let newest = seal_as(FormatVersion::NEWEST, b"key", 9, b"payload");
+    assert_eq!(newest[0], FORMAT);
+    assert_eq!(open_slice(b"key", &newest), Ok((9, b"payload".as_slice())));
+}
+
+#[test]
 fn opens_what_it_sealed() {
     let sealed = Bytes::from(seal(b"key", 9, b"payload"));
     let opened = open(b"key", &sealed).unwrap();

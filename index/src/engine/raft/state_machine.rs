@@ -116,7 +116,7 @@ impl StateMachine {
         }
         changes.writes = pending.writes;
         if changes.state != before {
-            let (key, sealed) = changes.state.seal();
+            let (key, sealed) = changes.state.seal(self.replica.format());
             changes.writes.insert(key, Some(sealed));
         }
         Ok(answers)

@@ -6,6 +6,7 @@ use rocksdb::{
     Options,
 };
 use std::path::PathBuf;
+use types::Finalised;
 
 /// Entries in a row among which deletions are counted, and deletions among them that make RocksDB compact their
 /// file soon: a scan reads through deletions until they are compacted away.
@@ -27,6 +28,8 @@ pub struct RocksOptions {
     /// Free bytes of the device below which deletes are refused too, since RocksDB could no longer write
     /// its log.
     pub floor_bytes: u64,
+    /// The format of what is written.
+    pub finalised: Finalised,
 }
 
 impl RocksOptions {
@@ -40,6 +43,7 @@ impl RocksOptions {
             max_open_files: 512,
             reserve_bytes: 512 * 1024 * 1024,
             floor_bytes: 128 * 1024 * 1024,
+            finalised: Finalised::default(),
         }
     }
 

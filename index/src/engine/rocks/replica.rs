@@ -22,7 +22,7 @@ use rocksdb::{ColumnFamilyDescriptor, DB, Options, WriteBatch, WriteOptions};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use types::PartitionId;
+use types::{FormatVersion, PartitionId};
 
 /// The family of positions: key a partition, value what [`Replica::apply`] was given.
 const POSITIONS: &str = "positions";
@@ -94,6 +94,11 @@ impl Replica {
     /// [`StoreError::Full`].
     pub fn admit(&self, batches: &[Batch]) -> Result<(), StoreError> {
         self.database.space.admit(batches)
+    }
+
+    /// The format of what is written.
+    pub fn format(&self) -> FormatVersion {
+        self.database.finalised.get()
     }
 
     /// The state of a partition.
@@ -372,6 +377,10 @@ impl Base for Pending<'_> {
             Some(written) => Ok(written.clone()),
             None => self.replica.database.read(self.partition, key),
         }
+    }
+
+    fn format(&self) -> FormatVersion {
+        self.replica.format()
     }
 }
 

@@ -5,7 +5,7 @@ use crate::store::{Condition, Operation};
 use bytes::Bytes;
 use std::path::Path;
 use tempfile::TempDir;
-use types::BucketId;
+use types::{BucketId, envelope};
 
 const PARTITION: PartitionId = PartitionId(1);
 
@@ -55,6 +55,21 @@ fn commit(engine: &RocksEngine, batch: Batch) -> Result<Outcome, StoreError> {
 fn scan(engine: &RocksEngine, limit: usize) -> Result<ScanPage, StoreError> {
     let request = Key::objects_range(BucketId(1), "").page(limit, None);
     engine.database.scan(PARTITION, &request)
+}
+
+#[test]
+fn values_are_sealed_as_the_finalised_format_has_them_and_older_ones_stay_readable() {
+    let (engine, _dir) = engine();
+    let sealed_as = |name: &str| {
+        let key = object(name);
+        let sealed = engine.database.read(PARTITION, &key).expect("it is read");
+        sealed.expect("it is there")[0]
+    };
+    commit(&engine, put("old")).expect("it commits");
+    engine.database.finalised.raise(FormatVersion::NEWEST);
+    commit(&engine, put("new")).expect("it commits");
+    assert_eq!((sealed_as("old"), sealed_as("new")), (1, envelope::FORMAT));
+    assert_eq!(scan(&engine, 10).expect("a page").entries.len(), 2);
 }
 
 /// The log file of a folder, with more in it than any other.

@@ -61,6 +61,28 @@ async fn a_token_lets_one_node_in_and_again_when_the_answer_was_lost() {
 }
 
 #[tokio::test]
+async fn a_binary_that_does_not_know_the_finalised_format_is_not_let_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let context = context(dir.path()).await;
+    let kept = format::load(&context.index).await.unwrap();
+    let second = types::FormatVersion(2);
+    format::store(&context.index, kept, second).await.unwrap();
+    let token = tokens::make(&context, HOUR).await.unwrap();
+    let decision = decision(context.clone());
+    let key = NodeKey::generate().unwrap();
+    let before = context.stored_view().await.unwrap();
+    let mut node = description(2, "b");
+    let old = decision.decide(wanted(&token, &key, &node)).await;
+    let refused = old.unwrap_err().0;
+    assert!(refused.contains("newer version"), "{refused}");
+    assert_eq!(context.stored_view().await.unwrap(), before);
+    // The token is good still, for the right version.
+    node.formats.newest = second;
+    let grant = decision.decide(wanted(&token, &key, &node)).await.unwrap();
+    assert_eq!(node_of(&grant.certificate), NodeId(2));
+}
+
+#[tokio::test]
 async fn tokens_that_are_not_good_are_all_told_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let context = context(dir.path()).await;

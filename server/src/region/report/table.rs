@@ -1,6 +1,6 @@
 //! The report as tables.
 
-use super::{ClusterLine, DiskLine, GroupLine, NodeLine, Report};
+use super::{ClusterLine, DiskLine, FormatLine, GroupLine, NodeLine, Report};
 use std::fmt::{self, Display, Formatter, Write};
 
 impl Display for Report {
@@ -10,6 +10,9 @@ impl Display for Report {
             "installation {}, cluster map {}, told by {}",
             self.installation, self.epoch, self.told_by
         )?;
+        if let Some(format) = &self.format {
+            writeln!(f, "{format}")?;
+        }
         let tables = [
             nodes_table(&self.nodes),
             disks_table(&self.disks),
@@ -34,6 +37,19 @@ impl Display for Report {
     }
 }
 
+impl Display for FormatLine {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "format {} finalised", self.finalised)?;
+        match self.next {
+            None => Ok(()),
+            Some(next) if self.waits_for.is_empty() => {
+                write!(f, "; all nodes know {next}: `cairn admin finalise`")
+            }
+            Some(next) => write!(f, "; {next} waits: {}", self.waits_for.join("; ")),
+        }
+    }
+}
+
 /// The nodes.
 #[must_use]
 pub fn nodes_table(nodes: &[NodeLine]) -> String {
@@ -48,6 +64,7 @@ pub fn nodes_table(nodes: &[NodeLine]) -> String {
             node.roles.clone(),
             node.state.clone(),
             or(&node.version, "?"),
+            or(&node.formats, "?"),
             days,
             node.disks.to_string(),
             node.addresses.join(" "),
@@ -60,6 +77,7 @@ pub fn nodes_table(nodes: &[NodeLine]) -> String {
         "ROLES",
         "STATE",
         "VERSION",
+        "FORMATS",
         "CERTIFICATE",
         "DISKS",
         "ADDRESS",

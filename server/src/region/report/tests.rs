@@ -41,6 +41,7 @@ fn sound() -> Report {
         roles: "index".to_owned(),
         state: "up".to_owned(),
         version: "1.0.0".to_owned(),
+        formats: "1".to_owned(),
         certificate_days: Some(80),
         disks: 1,
         error: None,
@@ -65,6 +66,11 @@ fn sound() -> Report {
         installation: "i".to_owned(),
         told_by: "n1".to_owned(),
         epoch: 4,
+        format: Some(FormatLine {
+            finalised: 1,
+            next: None,
+            waits_for: Vec::new(),
+        }),
         nodes: (1..=3).map(node).collect(),
         disks: (1..=3).map(disk).collect(),
         index: vec![GroupLine {

@@ -31,7 +31,7 @@ fn apply(replica: &Replica, number: u64) {
         ..PartitionState::default()
     };
     let sealed = |key: &Bytes| Some(Bytes::from(envelope::seal(key, number, b"value")));
-    let (state_key, state_sealed) = state.seal();
+    let (state_key, state_sealed) = state.seal(FormatVersion::FIRST);
     let writes = BTreeMap::from([
         (key(number), sealed(&key(number))),
         (key(number - 1), None),
