@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help run cluster build test verify fix chaos chaos-failover upgrade soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
+.PHONY: help run cluster build test verify fix chaos chaos-failover planted upgrade soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
 
 export CAIRN_STARTED_S ?= $(shell date +%s)
 STEP := deploy/dev/step.sh
@@ -62,6 +62,11 @@ chaos: ## clients under faults on the release binary, or CAIRN; CHAOS are its op
 	@$(STEP) "chaos: build" cargo build --locked -p chaos
 	@$(STEP) "chaos" s3-tests/chaos/run.sh $(CHAOS)
 
+planted: ## a server with each of the planted bugs must be found wanting by chaos
+	@deploy/dev/deps.sh test
+	@deploy/dev/rocksdb.sh >/dev/null
+	@$(STEP) "planted bugs" s3-tests/chaos/planted.sh
+
 chaos-failover: ## how long clients get no answer when a leader, a zone or a gateway fails: TRIALS of each
 	@deploy/dev/deps.sh test
 	@[ -n "$${CAIRN:-}" ] || $(MAKE) --no-print-directory build
@@ -82,6 +87,7 @@ soak: ## the long forms of the tests; hours
 	@$(STEP) "soak: upgrade" deploy/upgrade/run.sh
 	@CAIRN_SOAK=1 $(STEP) "soak: S3 clients" s3-tests/clients/run.sh all
 	@$(MAKE) --no-print-directory chaos CHAOS="--runs $(CHAOS_RUNS)"
+	@$(MAKE) --no-print-directory planted
 	@$(STEP) "soak: fuzz targets" fuzz/run.sh 600
 
 soak-memory: ## the long forms of the memory tests alone, the mixed load for SOAK_MINUTES

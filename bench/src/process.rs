@@ -129,8 +129,12 @@ mod tests {
     #[test]
     fn this_process_uses_memory() {
         let own = Process::own();
-        assert!(own.rss_bytes().unwrap() > 0);
-        assert!(own.peak_rss_bytes().unwrap() >= own.rss_bytes().unwrap());
+        let resident = own.rss_bytes().unwrap();
+        assert!(resident > 0);
+        assert!(
+            own.peak_rss_bytes().unwrap() >= resident,
+            "of the time until now"
+        );
         own.cpu().unwrap();
         assert!(Process::new(u32::MAX).cpu().is_err());
     }

@@ -5,8 +5,6 @@
 
 mod table;
 
-pub(crate) use table::too_old;
-
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use parking_lot::Mutex;
 use s3s::{S3Error, S3ErrorCode};

@@ -138,7 +138,7 @@ pub(crate) fn escape_controls(xml: &str) -> String {
 /// Appends `text` with references for the ASCII characters that `must_escape` names.
 fn escape(out: &mut String, text: &str, must_escape: impl Fn(u8) -> bool) {
     let mut rest = text;
-    while let Some(at) = rest.bytes().position(&must_escape) {
+    while let Some(at) = position(rest.as_bytes(), &must_escape) {
         out.push_str(&rest[..at]);
         match rest.as_bytes()[at] {
             b'<' => out.push_str("&lt;"),
@@ -151,6 +151,16 @@ fn escape(out: &mut String, text: &str, must_escape: impl Fn(u8) -> bool) {
         rest = &rest[at + 1..];
     }
     out.push_str(rest);
+}
+
+/// The first byte that fits. Most texts have none, so they are looked through a block at a time, which compiles to
+/// vector instructions: byte by byte it was a seventh of a list's time.
+fn position(bytes: &[u8], fits: impl Fn(u8) -> bool) -> Option<usize> {
+    const BLOCK: usize = 16;
+    let has = |block: &[u8]| block.iter().fold(false, |found, byte| found | fits(*byte));
+    let clean = BLOCK * bytes.chunks(BLOCK).position(has)?;
+    let at = bytes[clean..].iter().position(|byte| fits(*byte))?;
+    Some(clean + at)
 }
 
 #[cfg(test)]

@@ -58,8 +58,8 @@ pub enum PutObjectError {
     /// The bucket was deleted.
     #[error("there is no such bucket")]
     NoSuchBucket,
-    /// A chunk of it is older than the write deadline, or its operation id is older than outcomes are
-    /// kept: nothing was committed by this call, and the write must begin anew.
+    /// A chunk of it is older than the write deadline: nothing was committed by this call, and the write must
+    /// begin anew.
     #[error("the write began too long ago to be committed: begin it anew")]
     TooOld,
     /// See [`StoreError`].
@@ -82,9 +82,6 @@ pub enum DeleteObjectError {
     /// The bucket was deleted.
     #[error("there is no such bucket")]
     NoSuchBucket,
-    /// The operation id is older than outcomes are kept.
-    #[error("the delete began too long ago to be committed: begin it anew")]
-    TooOld,
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -105,9 +102,6 @@ pub enum SetObjectTagsError {
     /// The bucket was deleted.
     #[error("there is no such bucket")]
     NoSuchBucket,
-    /// The operation id is older than outcomes are kept.
-    #[error("the request began too long ago to be committed: begin it anew")]
-    TooOld,
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -134,9 +128,6 @@ pub enum CreateUploadError {
     /// The bucket was deleted.
     #[error("there is no such bucket")]
     NoSuchBucket,
-    /// The operation id is older than outcomes are kept.
-    #[error("the request began too long ago to be committed: begin it anew")]
-    TooOld,
     /// See [`StoreError`].
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -151,8 +142,7 @@ pub enum PutPartError {
     /// The bucket was deleted.
     #[error("there is no such bucket")]
     NoSuchBucket,
-    /// A chunk of it is older than the write deadline, or its operation id is older than outcomes are
-    /// kept.
+    /// A chunk of it is older than the write deadline.
     #[error("the part began too long ago to be committed: begin it anew")]
     TooOld,
     /// See [`StoreError`].

@@ -35,7 +35,7 @@ const QUEUE_BATCHES: usize = 1024;
 const GROUP_BATCHES_MAX: usize = 256;
 /// Bytes after which no further batch joins a group.
 const GROUP_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Outcomes that one [`PartitionOwner::purge_outcomes`] deletes at the most.
+/// Outcomes that one [`PartitionOwner::purge_outcomes`] looks at.
 pub const PURGE_MAX: usize = BATCH_OPERATIONS_MAX;
 
 /// A batch on its way to the owner's thread, and where its outcome goes.
@@ -122,17 +122,22 @@ impl PartitionOwner {
     }
 
     /// Commits one batch, together with whatever else waits; durable when it returns
-    /// [`Outcome::Committed`]. The owner fills in [`Batch::epoch`] and [`Batch::now_ms`].
+    /// [`Outcome::Committed`]. The owner fills in [`Batch::epoch`].
     ///
-    /// Once called, the batch may be committed even if the future is dropped.
+    /// Once called, the batch may be committed even if the future is dropped. An operation id that began longer
+    /// than [`OUTCOME_TTL`] ago by this process's clock is [`Outcome::Expired`].
     ///
     /// # Errors
     /// [`StoreError`]; the fault of one batch (too large, a damaged record, a full device) does not reach
     /// those that were committed with it.
     pub async fn commit(&self, mut batch: Batch) -> Result<Outcome, StoreError> {
         batch.epoch = self.epoch;
-        batch.now_ms = self.clock.now_ms();
         check_batch(&batch)?;
+        let oldest_kept_ms = self.oldest_kept_ms();
+        let once = batch.idempotency.as_ref();
+        if once.is_some_and(|once| once.op_id.time_ms() < oldest_kept_ms) {
+            return Ok(Outcome::Expired { oldest_kept_ms });
+        }
         let closed = || StoreError::Unavailable(format!("partition {} is closed", self.partition));
         let queue = self.queue.lock().clone().ok_or_else(closed)?;
         let (answer, outcome) = oneshot::channel();
@@ -225,32 +230,46 @@ impl PartitionOwner {
         self.store.last_seq(self.partition).await
     }
 
-    /// Deletes up to [`PURGE_MAX`] outcomes of operation ids that are too old to be asked for again, and
-    /// returns how many there were: call again when it is [`PURGE_MAX`].
+    /// From when on operation ids are taken, by this process's clock.
+    fn oldest_kept_ms(&self) -> u64 {
+        let ttl_ms = OUTCOME_TTL.as_millis() as u64;
+        self.clock.now_ms().saturating_sub(ttl_ms)
+    }
+
+    /// Looks at up to [`PURGE_MAX`] outcomes of operation ids that are too old to be sent again, behind `after`, and
+    /// deletes those of commits up to and including `up_to`: the caller has seen [`OUTCOME_TTL`] pass since that
+    /// commit. Ids tell the time of other processes' clocks, so their age alone says nothing. Returns the last key
+    /// looked at, to go on behind; `None` at the end.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn purge_outcomes(&self) -> Result<usize, StoreError> {
-        let ttl_ms = OUTCOME_TTL.as_millis() as u64;
-        let before_ms = self.clock.now_ms().saturating_sub(ttl_ms);
-        let range = Key::outcomes_range(before_ms);
+    pub async fn purge_outcomes(
+        &self,
+        up_to: Seq,
+        after: Option<&Bytes>,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let range = Key::outcomes_range(self.oldest_kept_ms());
+        let range = after.map_or(range.clone(), |key| range.after(key));
         let page = self.scan(range.page(PURGE_MAX, None)).await?;
-        let operations: Vec<_> = page
-            .entries
-            .into_iter()
-            .map(|entry| match entry {
-                ScanEntry::Value(key, _) | ScanEntry::Group(key) => Operation::Delete(key),
-            })
-            .collect();
-        let count = operations.len();
-        if count > 0 {
+        let mut last = None;
+        let mut operations = Vec::new();
+        for entry in page.entries {
+            let ScanEntry::Value(key, found) = entry else {
+                continue;
+            };
+            if found.seq <= up_to {
+                operations.push(Operation::Delete(key.clone()));
+            }
+            last = Some(key);
+        }
+        if !operations.is_empty() {
             let batch = Batch {
                 operations,
                 ..Batch::default()
             };
             self.commit(batch).await?;
         }
-        Ok(count)
+        Ok(last.filter(|_| page.more))
     }
 
     /// Commits what waits, refuses what comes after, and returns when the committer has ended.

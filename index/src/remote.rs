@@ -17,7 +17,7 @@ mod request;
 mod routed;
 mod service;
 
-pub use routed::{RoutedStore, Routing};
+pub use routed::{IndexNodes, RoutedStore, Routing};
 pub use service::IndexService;
 
 use async_trait::async_trait;

@@ -58,9 +58,6 @@ pub struct Batch {
     pub idempotency: Option<Idempotency>,
     /// Epoch of the owner that sends the batch; an older one than the partition has seen is fenced.
     pub epoch: u64,
-    /// The owner's wall clock in milliseconds when it sent the batch: the only time that an engine
-    /// may use to tell whether an operation id is too old.
-    pub now_ms: u64,
 }
 
 /// What became of one batch.
@@ -72,8 +69,12 @@ pub enum Outcome {
     ConditionFailed(usize),
     /// The operation id was committed before with this outcome; nothing was changed now.
     Duplicate(Bytes),
-    /// The operation id is older than outcomes are kept; nothing was changed.
-    Expired,
+    /// The operation id is older than one whose outcome was forgotten, so its own may have been; nothing was
+    /// changed.
+    Expired {
+        /// Ids from this time on are taken, in milliseconds since the Unix epoch.
+        oldest_kept_ms: u64,
+    },
 }
 
 /// A value and the commit that wrote it.
@@ -170,6 +171,13 @@ pub enum StoreError {
     /// The commit may or may not have happened; retry with the same operation id.
     #[error("it is not known whether the commit happened: {0}")]
     Indeterminate(String),
+    /// The operation id is older than outcomes are kept: nothing was changed by this call. Whoever has never sent
+    /// the id before may begin anew with [`OpId::not_before`].
+    #[error("the operation is older than outcomes are kept: begin it anew")]
+    Expired {
+        /// Ids from this time on are taken, in milliseconds since the Unix epoch.
+        oldest_kept_ms: u64,
+    },
     /// Stored bytes are damaged; trying again will not help.
     #[error("the index holds a damaged record under key {key}: {reason}")]
     Corrupt {
@@ -244,6 +252,12 @@ pub trait IndexStore: Send + Sync + std::fmt::Debug {
     /// another node has come to lead it. An owner then remembers nothing: each read goes to the engine.
     fn has_other_writers(&self) -> bool {
         false
+    }
+
+    /// Which node leads the partition as far as this process has heard by itself; nobody is asked. `None` where that
+    /// is not known.
+    fn leader_heard(&self, _partition: PartitionId) -> Option<NodeId> {
+        None
     }
 
     /// Sequence of the last commit; 0 before the first.

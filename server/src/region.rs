@@ -13,6 +13,7 @@ pub mod beat;
 mod calls;
 pub mod change;
 pub mod context;
+mod deadlines;
 pub mod describe;
 pub mod dirty;
 pub mod finalise;
@@ -46,6 +47,7 @@ use crate::workers::Workers;
 use ::index::Index;
 use ::index::engine::raft::RaftEngine;
 use ::index::partition::CONTROL;
+use ::index::remote::IndexNodes;
 use anyhow::{Context as _, Result};
 use beat::{Beats, BeatsOf};
 use calls::{Answers, Calls};
@@ -106,7 +108,7 @@ struct Started {
     keeps_index: bool,
     peers: Vec<PeerEntry>,
     /// Nodes that keep the index, as far as is known.
-    index_nodes: watch::Sender<Vec<NodeId>>,
+    index_nodes: watch::Sender<IndexNodes>,
 }
 
 impl Region {
@@ -155,6 +157,7 @@ impl Region {
             }
         }
         index::settle_view(&index, first.as_ref(), &started.formats, stop).await?;
+        deadlines::agree(&index, config, stop).await?;
         let (view, opened) = own::open_own(config, &index, me, &started.clock).await?;
         home.forget_first_view()?;
         cluster.publish(view.clone());
@@ -242,7 +245,11 @@ impl Region {
             beats,
             on_view: Box::new(move |view| {
                 index_nodes.send_if_modified(|known| {
-                    let now = index_nodes_of(&peers_of(&view.map));
+                    let down = view.map.nodes.iter().filter(|node| node.is_down);
+                    let now = IndexNodes {
+                        all: index_nodes_of(&peers_of(&view.map)),
+                        down: down.map(|node| node.id).collect(),
+                    };
                     std::mem::replace(known, now.clone()) != now
                 });
                 following.follow(view, &chunks);
@@ -374,7 +381,10 @@ impl Started {
             calls: Calls::new(Arc::clone(&network)),
             address: own.addresses.first().cloned().unwrap_or_default(),
             keeps_index: own.is_index,
-            index_nodes: watch::Sender::new(index_nodes_of(&peers)),
+            index_nodes: watch::Sender::new(IndexNodes {
+                all: index_nodes_of(&peers),
+                ..Default::default()
+            }),
             peers,
             home: Arc::new(home),
             formats: Arc::new(Formats::of(config)),

@@ -67,8 +67,15 @@ impl Workers {
         let time = Arc::new(SharedTime::default());
         let gc = Gc::resume(index(), chunks(), settings(), clock(), Arc::clone(&time)).await?;
         runner.start(gc);
-        runner.start(Orphans::new(index(), chunks(), settings(), time, clock()));
-        runner.start(Housekeeping::new(index(), settings(), clock()));
+        let orphans_time = Arc::clone(&time);
+        runner.start(Orphans::new(
+            index(),
+            chunks(),
+            settings(),
+            orphans_time,
+            clock(),
+        ));
+        runner.start(Housekeeping::new(index(), settings(), time, clock()));
         let dirty = Arc::clone(&storage.dirty);
         let budget = Arc::clone(&self.budget);
         let wake = runner.start(Repair::new(index(), chunks(), Arc::clone(&dirty), budget));

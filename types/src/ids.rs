@@ -171,6 +171,13 @@ impl OpId {
     pub fn time_ms(self) -> u64 {
         (self.0 >> 80) as u64
     }
+
+    /// The id with the time `time_ms` if its own is earlier. An id that was sent under its own time is another one.
+    #[must_use]
+    pub fn not_before(self, time_ms: u64) -> Self {
+        let random = self.0 & ((1 << 80) - 1);
+        Self(from_parts(self.time_ms().max(time_ms), random))
+    }
 }
 
 impl VersionId {

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod manifest;
 pub mod order;
 pub mod pg;
+pub mod planted;
 pub mod profile;
 pub mod run_on;
 pub mod wire;
@@ -34,5 +35,6 @@ pub use ids::{
 pub use manifest::{ChunkRef, Manifest, ManifestPage, PartEntry};
 pub use order::Order;
 pub use pg::{PgClass, PlacementGroup, ShardSet};
+pub use planted::Planted;
 pub use profile::{Domain, ErasureProfile};
 pub use run_on::RunOn;

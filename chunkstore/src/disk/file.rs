@@ -8,6 +8,7 @@ use std::io::{self, IoSliceMut};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use types::Planted;
 
 /// File that is locked while a process owns the directory.
 const LOCK_FILE: &str = "lock";
@@ -131,6 +132,9 @@ impl DiskFile for OpenFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        if Planted::AckBeforeFsync.is_here() {
+            return Ok(());
+        }
         self.0.sync_data()?;
         // A file that somebody has deleted can be synced, and is gone with the process.
         if self.0.metadata()?.nlink() == 0 {

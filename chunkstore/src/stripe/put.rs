@@ -13,7 +13,7 @@ use futures::stream::{FuturesUnordered, StreamExt};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
-use types::{BucketId, ClusterView, DiskState, ManifestId, ShardSet};
+use types::{BucketId, ClusterView, DiskState, ManifestId, Planted, ShardSet};
 
 /// How a stripe ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +49,10 @@ pub(crate) fn encode(
             body,
         }
     };
-    let data = erasure::split(stripe, profile);
+    let mut data = erasure::split(stripe, profile);
+    if Planted::SwappedShards.is_here() && data.len() > 1 {
+        data.swap(0, 1);
+    }
     let mut records: Vec<ShardRecord> = data
         .iter()
         .enumerate()

@@ -28,6 +28,7 @@ impl From<StoreError> for ApiError {
             | StoreError::NotLeader { .. }
             | StoreError::Unavailable(_)
             | StoreError::Indeterminate(_) => Self::unavailable(error),
+            StoreError::Expired { .. } => too_old(),
             StoreError::Full => Self::full(error),
             StoreError::Corrupt { .. } | StoreError::TooLarge(_) => Self::internal(error),
         }
@@ -100,7 +101,6 @@ impl From<DeleteObjectError> for ApiError {
             DeleteObjectError::NoSuchVersion => no_such_version(),
             DeleteObjectError::PreconditionFailed => precondition_failed(),
             DeleteObjectError::NoSuchBucket => no_such_bucket(),
-            DeleteObjectError::TooOld => too_old(),
             DeleteObjectError::Store(error) => error.into(),
         }
     }
@@ -124,7 +124,6 @@ impl From<CreateUploadError> for ApiError {
     fn from(error: CreateUploadError) -> Self {
         match error {
             CreateUploadError::NoSuchBucket => no_such_bucket(),
-            CreateUploadError::TooOld => too_old(),
             CreateUploadError::Store(error) => error.into(),
         }
     }
@@ -183,7 +182,7 @@ impl From<CompleteUploadError> for ApiError {
 }
 
 /// SDKs begin such a request anew.
-pub(crate) fn too_old() -> ApiError {
+fn too_old() -> ApiError {
     ApiError::bad(
         "RequestTimeout",
         "The request took too long to be committed. Begin it anew.",

@@ -80,8 +80,9 @@ async fn set(
     bucket: &Bucket,
     tags: BTreeMap<String, String>,
 ) -> Result<(), ApiError> {
-    let set = || context.index.set_bucket_tags(bucket, tags.clone());
-    Ok(until_known(context, set)
+    // Setting them twice is setting them once: the index needs no id for it.
+    let set = |_| context.index.set_bucket_tags(bucket, tags.clone());
+    Ok(until_known(context, &mut context.index.new_op_id(), set)
         .await
         .map_err(Failed::into_error)?)
 }

@@ -1,5 +1,10 @@
 //! Commits whose outcome must become known: an indeterminate one is tried again under the same
 //! operation id, which the index answers with what became of the first.
+//!
+//! # To ensure correctness
+//! - Once an attempt is indeterminate, a refusal of a later one says nothing of it: the first may still arrive, or
+//!   have been committed and forgotten. What was written for it stays.
+//! - An operation gets another id only while none of its attempts is indeterminate.
 
 use crate::context::Context;
 use index::error::{
@@ -8,6 +13,7 @@ use index::error::{
 };
 use index::store::StoreError;
 use std::time::Duration;
+use types::OpId;
 
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -79,10 +85,11 @@ impl MayBeStore for CompleteUploadError {
 }
 
 /// Runs `attempt` until its outcome is known, for no longer than the configured deadline. All
-/// attempts must carry the same operation id.
+/// attempts carry the operation id that they are given; `op_id` is the last one.
 pub(crate) async fn until_known<T, E, F>(
     context: &Context,
-    mut attempt: impl FnMut() -> F,
+    op_id: &mut OpId,
+    mut attempt: impl FnMut(OpId) -> F,
 ) -> Result<T, Failed<E>>
 where
     E: MayBeStore,
@@ -92,21 +99,25 @@ where
     let mut pause = PAUSE_MIN;
     let mut unknown = false;
     loop {
-        let error = match attempt().await {
+        let error = match attempt(*op_id).await {
             Ok(done) => return Ok(done),
             Err(error) => error,
         };
-        let Some(store) = error.store() else {
-            return Err(Failed::NotCommitted(error));
-        };
-        let again = match store {
-            StoreError::Indeterminate(_) => {
+        let again = match error.store() {
+            Some(StoreError::Indeterminate(_)) => {
                 unknown = true;
                 true
             }
-            StoreError::Throttled(_)
-            | StoreError::Unavailable(_)
-            | StoreError::NotLeader { .. } => unknown,
+            Some(
+                StoreError::Throttled(_)
+                | StoreError::Unavailable(_)
+                | StoreError::NotLeader { .. },
+            ) => unknown,
+            // Another process's clock is ahead of this one's, or this one's was put forward.
+            Some(StoreError::Expired { oldest_kept_ms }) => {
+                *op_id = op_id.not_before(*oldest_kept_ms);
+                !unknown
+            }
             _ => false,
         };
         let waited = context.clock.monotonic().saturating_sub(started);

@@ -131,6 +131,7 @@ impl Complete {
             Err(_) if self.is_completed(&context).await? => None,
             Err(error) => return Err(error),
         };
+        let mut op_id = context.index.new_op_id();
         let complete = CompleteUpload {
             bucket,
             key: &self.key,
@@ -144,10 +145,15 @@ impl Complete {
             checksum: checksum.clone(),
             part_bytes_min: context.config.part_bytes_min,
             condition: self.condition.clone(),
-            op_id: context.index.new_op_id(),
+            op_id,
         };
-        let committed =
-            until_known(&context, || context.index.complete_upload(complete.clone())).await;
+        let committed = until_known(&context, &mut op_id, |op_id| {
+            context.index.complete_upload(CompleteUpload {
+                op_id,
+                ..complete.clone()
+            })
+        })
+        .await;
         let committed = committed
             .map_err(Failed::into_error)
             .map_err(|error| self.explained(error.into()))?;

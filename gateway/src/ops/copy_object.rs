@@ -115,7 +115,7 @@ struct Copied {
 impl Copy {
     /// Copies the source as it is at some moment at which it fits the conditions.
     async fn run(self, context: Arc<Context>) -> Result<Copied, ApiError> {
-        let op_id = context.index.new_op_id();
+        let mut op_id = context.index.new_op_id();
         for _ in 0..ATTEMPTS {
             let found = self.find(&context).await?;
             let record = &found.record;
@@ -141,7 +141,13 @@ impl Copy {
                 condition: self.condition.clone(),
                 op_id,
             };
-            let copied = until_known(&context, || context.index.copy_object(copy.clone())).await;
+            let copied = until_known(&context, &mut op_id, |op_id| {
+                context.index.copy_object(CopyObject {
+                    op_id,
+                    ..copy.clone()
+                })
+            })
+            .await;
             match copied.map_err(Failed::into_error) {
                 Ok(committed) => {
                     return Ok(Copied {

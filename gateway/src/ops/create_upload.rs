@@ -31,6 +31,7 @@ pub async fn run(
         input.checksum_type.as_ref(),
     )?;
     let stored = StoredHeaders::read(&request.headers, input.metadata.as_ref())?;
+    let mut op_id = context.index.new_op_id();
     let create = CreateUpload {
         bucket: &owned.bucket,
         key: &input.key,
@@ -45,9 +46,15 @@ pub async fn run(
             .map_or("", |(algorithm, _)| algorithm.name())
             .to_owned(),
         checksum_type: checksum.map(|(_, kind)| kind).unwrap_or_default(),
-        op_id: context.index.new_op_id(),
+        op_id,
     };
-    let created = until_known(&context, || context.index.create_upload(create.clone())).await;
+    let created = until_known(&context, &mut op_id, |op_id| {
+        context.index.create_upload(CreateUpload {
+            op_id,
+            ..create.clone()
+        })
+    })
+    .await;
     let upload = created.map_err(Failed::into_error)?;
     Ok(S3Response::new(CreateMultipartUploadOutput {
         bucket: Some(input.bucket.clone()),

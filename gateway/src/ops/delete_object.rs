@@ -72,13 +72,20 @@ pub(super) async fn delete(
     (key, version): (&str, Option<VersionRef>),
     condition: DeleteCondition,
 ) -> Result<Deleted, ApiError> {
+    let mut op_id = context.index.new_op_id();
     let delete = DeleteObject {
         bucket,
         key,
         version,
         condition,
-        op_id: context.index.new_op_id(),
+        op_id,
     };
-    let deleted = until_known(context, || context.index.delete_object(delete.clone())).await;
+    let deleted = until_known(context, &mut op_id, |op_id| {
+        context.index.delete_object(DeleteObject {
+            op_id,
+            ..delete.clone()
+        })
+    })
+    .await;
     Ok(deleted.map_err(Failed::into_error)?)
 }

@@ -79,19 +79,25 @@ async fn set(
     (key, version): (&str, Option<VersionRef>),
     tags: BTreeMap<String, String>,
 ) -> Result<VersionRef, ApiError> {
+    let mut op_id = context.index.new_op_id();
     let set = SetObjectTags {
         bucket: &owned.bucket,
         key,
         version,
         tags,
-        op_id: context.index.new_op_id(),
+        op_id,
     };
-    let done = until_known(context, || context.index.set_object_tags(set.clone())).await;
+    let done = until_known(context, &mut op_id, |op_id| {
+        context.index.set_object_tags(SetObjectTags {
+            op_id,
+            ..set.clone()
+        })
+    })
+    .await;
     done.map_err(|failed| match failed.into_error() {
         SetObjectTagsError::NoSuchVersion => found::absent(version),
         SetObjectTagsError::IsDeleteMarker { version } => found::is_marker(version),
         SetObjectTagsError::NoSuchBucket => error::no_such_bucket(),
-        SetObjectTagsError::TooOld => error::too_old(),
         SetObjectTagsError::Store(error) => error.into(),
     })
 }

@@ -111,6 +111,7 @@ impl Part {
                 (empty_manifest(context, bucket), now_ms, Vec::new())
             }
         };
+        let mut op_id = context.index.new_op_id();
         let put = PutPart {
             bucket,
             key: &self.key,
@@ -121,9 +122,16 @@ impl Part {
             manifest,
             oldest_ms,
             missing,
-            op_id: context.index.new_op_id(),
+            op_id,
         };
-        match until_known(context, || context.index.put_part(put.clone())).await {
+        match until_known(context, &mut op_id, |op_id| {
+            context.index.put_part(PutPart {
+                op_id,
+                ..put.clone()
+            })
+        })
+        .await
+        {
             Ok(()) => Ok(CommittedPart { etag, checksum }),
             Err(failed) => Err(received.stored.uncommitted(context, failed).await.into()),
         }

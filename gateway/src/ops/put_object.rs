@@ -69,6 +69,7 @@ async fn put(
         .receive(&context, bucket, inline_bytes, default)
         .await?;
     let checksum = checksum::stored(&received.digests);
+    let mut op_id = context.index.new_op_id();
     let new = PutObject {
         bucket,
         key: &key,
@@ -77,9 +78,15 @@ async fn put(
         checksum: checksum.clone(),
         meta,
         condition,
-        op_id: context.index.new_op_id(),
+        op_id,
     };
-    let committed = until_known(&context, || context.index.put_object(new.clone())).await;
+    let committed = until_known(&context, &mut op_id, |op_id| {
+        context.index.put_object(PutObject {
+            op_id,
+            ..new.clone()
+        })
+    })
+    .await;
     match committed {
         Ok(committed) => Ok((committed, checksum)),
         Err(failed) => Err(received.stored.uncommitted(&context, failed).await.into()),

@@ -45,7 +45,7 @@ async fn a_document_is_declared_and_in_the_namespace() {
 
 proptest! {
     #[test]
-    fn texts_are_escaped_as_by_s3s(text in "[^\\x00-\\x1f\\x7f]{0,40}") {
+    fn texts_are_escaped_as_by_s3s(text in "[^\\x00-\\x1f\\x7f]{0,100}") {
         let own = written(|xml| xml.text(&text));
         prop_assert_eq!(own, elements(&text.as_str()).unwrap());
     }

@@ -6,12 +6,16 @@ use chunkstore::testing::{Puts, Reads};
 use gateway::config::GatewayConfig;
 use http_body_util::BodyExt;
 use index::IndexStore;
+use index::Key;
 use index::engine::memory::MemoryEngine;
-use index::store::{Batch, Change, Outcome, ScanPage, ScanRequest, Seq, StoreError, Versioned};
+use index::store::{
+    Batch, Change, Idempotency, Operation, Outcome, ScanEntry, ScanPage, ScanRequest, Seq,
+    StoreError, Versioned,
+};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use types::PartitionId;
+use types::{Clock, OpId, PartitionId};
 
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_nothing() {
@@ -219,6 +223,42 @@ struct Forgetful {
     engine: MemoryEngine,
     after: AtomicUsize,
     before: AtomicUsize,
+    /// Whether the outcome of a commit whose answer is lost is forgotten, too.
+    purges: AtomicBool,
+}
+
+impl Forgetful {
+    /// Forgets the outcomes of a partition: as if they were old by the clock of the process that does so.
+    async fn purge(&self, partition: PartitionId) {
+        let range = Key::outcomes_range((1 << 48) - 1).page(1000, None);
+        let page = self.engine.scan(partition, range).await.unwrap();
+        let operations = page.entries.into_iter().map(|entry| match entry {
+            ScanEntry::Value(key, _) | ScanEntry::Group(key) => Operation::Delete(key),
+        });
+        let batch = Batch {
+            operations: operations.collect(),
+            epoch: 1,
+            ..Batch::default()
+        };
+        let purged = self.engine.commit_many(partition, vec![batch]).await;
+        assert!(matches!(purged.unwrap()[..], [Outcome::Committed(_)]));
+    }
+
+    /// Has an operation of a process whose clock is ahead, whose outcome is forgotten.
+    async fn hear_of(&self, partition: PartitionId, time_ms: u64) {
+        let idempotency = Some(Idempotency {
+            op_id: OpId::default().not_before(time_ms),
+            outcome: Bytes::new(),
+        });
+        let batch = Batch {
+            idempotency,
+            epoch: 1,
+            ..Batch::default()
+        };
+        let done = self.engine.commit_many(partition, vec![batch]).await;
+        assert!(matches!(done.unwrap()[..], [Outcome::Committed(_)]));
+        self.purge(partition).await;
+    }
 }
 
 fn take(count: &AtomicUsize) -> bool {
@@ -240,7 +280,13 @@ impl IndexStore for Forgetful {
             return lost();
         }
         let outcomes = self.engine.commit_many(partition, batches).await;
-        if take(&self.after) { lost() } else { outcomes }
+        if !take(&self.after) {
+            return outcomes;
+        }
+        if self.purges.load(Ordering::SeqCst) {
+            self.purge(partition).await;
+        }
+        lost()
     }
 
     async fn get(&self, p: PartitionId, key: &[u8]) -> Result<Option<Versioned>, StoreError> {
@@ -315,6 +361,43 @@ async fn an_unknown_outcome_keeps_the_chunks() {
     assert!(server.cluster.shard_count() > 0);
     engine.after.store(0, Ordering::SeqCst);
     assert!(*server.send(get("/bucket/key")).await.bytes() == body);
+}
+
+/// Nor may they go when a later attempt is refused: what became of the first is not known for that.
+#[tokio::test]
+async fn a_refusal_after_an_unknown_outcome_keeps_the_chunks() {
+    let (server, engine) = forgetful().await;
+    engine.after.store(1, Ordering::SeqCst);
+    engine.purges.store(true, Ordering::SeqCst);
+    let body = pattern(200_000, 1);
+    let refused = server.send(put("/bucket/key").body(body.clone())).await;
+    assert_eq!(refused.refusal(), (400, "RequestTimeout".into()));
+    assert!(*server.send(get("/bucket/key")).await.bytes() == body);
+}
+
+/// Operation ids have the time of the clock of their process, and other processes' may be ahead.
+#[tokio::test]
+async fn a_clock_behind_others_refuses_nothing() {
+    let (server, engine) = forgetful().await;
+    let upload = start(&server, "parts").await;
+    for partition in server.index.partitions() {
+        let ahead_ms = server.cluster.clock.now_ms() + 3_600_000;
+        engine.hear_of(partition, ahead_ms).await;
+    }
+    for (key, size) in [("small", 10), ("large", 200_000)] {
+        let path = format!("/bucket/{key}");
+        let body = pattern(size, 1);
+        assert_eq!(server.send(put(&path).body(body.clone())).await.status, 200);
+        let copy = put(&format!("{path}-copy")).header("x-amz-copy-source", &path);
+        assert_eq!(server.send(copy).await.status, 200);
+        assert!(*server.send(get(&format!("{path}-copy"))).await.bytes() == body);
+        assert_eq!(server.send(delete(&path)).await.status, 204);
+        assert_eq!(server.send(head(&path)).await.status, 404);
+    }
+    let etag = send_part(&server, "parts", &upload, 1, pattern(300_000, 1)).await;
+    let done = server.send(complete("parts", &upload, &[(1, etag)])).await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    assert_eq!(start(&server, "more").await.len(), upload.len());
 }
 
 /// An answer that is slow is sent ahead of its outcome, which may then be an error.

@@ -253,6 +253,10 @@ impl Proof<'_> {
 
 #[async_trait]
 impl IndexStore for RaftEngine {
+    fn leader_heard(&self, partition: PartitionId) -> Option<NodeId> {
+        self.group(partition).ok()?.leader_heard()
+    }
+
     async fn commit_many(
         &self,
         partition: PartitionId,

@@ -46,7 +46,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
-use types::{Finalised, FormatVersion, PartitionId};
+use types::{Finalised, FormatVersion, PartitionId, Planted};
 
 /// Deletions that a scan may pass before something is done about them: a millisecond's worth.
 const DELETIONS_PASSED: u64 = 2048;
@@ -296,7 +296,7 @@ impl Database {
     fn write(&self, batch: WriteBatch) -> Result<(), StoreError> {
         self.refuse_if_ended()?;
         let mut options = WriteOptions::default();
-        options.set_sync(true);
+        options.set_sync(!Planted::AckBeforeFsync.is_here());
         self.db.write_opt(batch, &options).map_err(|error| {
             let reason = error.into_string();
             tracing::error!(reason, "a write to the index's log failed: no more commits");

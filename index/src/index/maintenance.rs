@@ -61,12 +61,19 @@ impl Index {
         self.ctx.owner(partition)?.trim(up_to).await
     }
 
-    /// Deletes outcomes that can no longer be asked for; returns how many.
+    /// Deletes outcomes of commits up to and including `up_to`, since which the caller has seen
+    /// `types::limits::OUTCOME_TTL` pass. Looks at a page of them; start with no cursor, go on with what is returned.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn purge_outcomes(&self, partition: PartitionId) -> Result<usize, StoreError> {
-        self.ctx.owner(partition)?.purge_outcomes().await
+    pub async fn purge_outcomes(
+        &self,
+        partition: PartitionId,
+        up_to: Seq,
+        cursor: Option<Bytes>,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let owner = self.ctx.owner(partition)?;
+        owner.purge_outcomes(up_to, cursor.as_ref()).await
     }
 
     /// Up to `limit` reclaim entries of commits up to and including `up_to`, oldest first.
@@ -119,17 +126,20 @@ impl Index {
     }
 
     /// Drops references to shared manifests that no version holds and that are older than the write
-    /// deadline: what copies leave behind that were interrupted. Start with no cursor, go on with `next`.
+    /// deadline: what copies leave behind that were interrupted. Only those of commits up to and including `up_to`,
+    /// since which the caller has seen a grace pass: the clocks of processes that copy may differ from this one's.
+    /// Start with no cursor, go on with `next`.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn audit_references(
         &self,
         partition: PartitionId,
+        up_to: Seq,
         cursor: Option<Bytes>,
         limit: usize,
     ) -> Result<AuditPage, StoreError> {
-        ops::share::audit_references(&self.ctx, partition, cursor, limit).await
+        ops::share::audit_references(&self.ctx, (partition, up_to), cursor, limit).await
     }
 
     /// Aborts uploads started before `abandoned_before_ms` (0 for none), and forgets those completed more than

@@ -180,48 +180,57 @@ async fn finish_creation(
     }
     if is_new || tags.is_some() {
         draft.tell(&event(EventKind::BucketChanged, id));
-        committed(draft.commit(owner).await?)?;
+        seq_of(draft.commit(owner).await?).ok_or_else(contended)?;
     }
     record.phase = NamePhase::Active;
-    replace_name(ctx, name, found.seq, &record).await?;
+    let named = replace_name(ctx, name, found.seq, &record).await?;
+    named.ok_or_else(contended)?;
     by_id(ctx, partition, id).await?.ok_or_else(contended)
 }
 
+/// Writes the name's record; `None` when it has changed since it was read.
 async fn replace_name(
     ctx: &Context,
     name: &str,
     seq: Seq,
     record: &BucketName,
-) -> Result<(), StoreError> {
+) -> Result<Option<Seq>, StoreError> {
     let mut draft = Draft::default();
     draft.expect(&name_key(name), Some(seq));
     draft.put(&name_key(name), record);
-    committed(draft.commit(ctx.control()).await?)
+    Ok(seq_of(draft.commit(ctx.control()).await?))
 }
 
-/// The latch keeps others of this process away, so a conflict means another owner.
-fn committed(drafted: Drafted) -> Result<(), StoreError> {
+/// The sequence of a commit that happened.
+fn seq_of(drafted: Drafted) -> Option<Seq> {
     match drafted {
-        Drafted::Committed(_) => Ok(()),
-        Drafted::Conflict | Drafted::Repeated(_) | Drafted::Expired => Err(contended()),
+        Drafted::Committed(seq) => Some(seq),
+        Drafted::Conflict | Drafted::Repeated(_) => None,
     }
 }
 
 pub(crate) async fn delete(ctx: &Context, name: &str) -> Result<(), DeleteBucketError> {
     let _latch = ctx.control().latch(&[name_key(name).encode()]).await;
-    let load_name = || async { load::<BucketName>(ctx.control(), &name_key(name)).await };
-    let mut found = load_name().await?.ok_or(DeleteBucketError::NoSuchBucket)?;
-    if found.record.phase == NamePhase::Creating {
-        finish_creation(ctx, name, found, None).await?;
-        found = load_name().await?.ok_or(DeleteBucketError::NoSuchBucket)?;
+    let mut begun = None;
+    for _ in 0..ATTEMPTS {
+        let found = load::<BucketName>(ctx.control(), &name_key(name)).await?;
+        let bucket = found.as_ref().map(|found| found.record.bucket);
+        if begun.is_some() && begun != bucket {
+            // Somebody who met the bucket that was closing here has finished its deletion.
+            return Ok(());
+        }
+        let found = found.ok_or(DeleteBucketError::NoSuchBucket)?;
+        match found.record.phase {
+            NamePhase::Creating => drop(finish_creation(ctx, name, found, None).await?),
+            NamePhase::Deleting => return Ok(finish_deletion(ctx, name, found).await?),
+            NamePhase::Active => match close(ctx, name, found).await? {
+                Closed::Removed => return Ok(()),
+                Closed::Reopened => return Err(DeleteBucketError::NotEmpty),
+                Closed::Elsewhere => begun = bucket,
+            },
+        }
     }
-    if found.record.phase == NamePhase::Deleting {
-        return Ok(finish_deletion(ctx, name, found).await?);
-    }
-    match close(ctx, name, found).await? {
-        Closed::Removed => Ok(()),
-        Closed::Reopened => Err(DeleteBucketError::NotEmpty),
-    }
+    Err(contended().into())
 }
 
 /// How a deletion ended.
@@ -229,59 +238,79 @@ enum Closed {
     Removed,
     /// The bucket holds something.
     Reopened,
+    /// Another process changed it meanwhile: what became of it is to be read again.
+    Elsewhere,
 }
 
 /// Closes the bucket of an active name, looks whether it is empty, and removes or reopens it.
-async fn close(
+async fn close(ctx: &Context, name: &str, found: Loaded<BucketName>) -> Result<Closed, StoreError> {
+    let id = found.record.bucket;
+    let owner = ctx.owner(found.record.partition)?;
+    let Some(state) = load::<BucketState>(owner, &state_key(id)).await? else {
+        let again = load::<BucketName>(ctx.control(), &name_key(name)).await?;
+        if again.is_some_and(|again| again.seq == found.seq) {
+            let reason = "an active bucket has no state".to_owned();
+            return Err(corrupt(&state_key(id).encode(), reason));
+        }
+        return Ok(Closed::Elsewhere);
+    };
+    let closing = match state.record.phase {
+        BucketPhase::Closing => Some(state),
+        BucketPhase::Open => set_phase(owner, id, state, BucketPhase::Closing).await?,
+    };
+    match closing {
+        Some(closing) => decide(ctx, name, found, closing).await,
+        None => Ok(Closed::Elsewhere),
+    }
+}
+
+/// Removes a closing bucket if it is empty, or else reopens it. Several processes may do so at once: nothing is
+/// written in a bucket that is closing, so all who find it closing come to the same end. Whoever was slow may have looked
+/// into a bucket that was reopened since: so the state is written once more before the name, which cannot depend on it.
+async fn decide(
     ctx: &Context,
     name: &str,
     mut found: Loaded<BucketName>,
+    closing: Loaded<BucketState>,
 ) -> Result<Closed, StoreError> {
     let id = found.record.bucket;
     let owner = ctx.owner(found.record.partition)?;
-    let absent = || {
-        corrupt(
-            &state_key(id).encode(),
-            "an active bucket has no state".to_owned(),
-        )
-    };
-    let state = load::<BucketState>(owner, &state_key(id))
-        .await?
-        .ok_or_else(absent)?;
-    let closing = match state.record.phase {
-        BucketPhase::Closing => state,
-        BucketPhase::Open => set_phase(owner, id, state, BucketPhase::Closing).await?,
-    };
     if !is_empty(owner, id).await? {
-        set_phase(owner, id, closing, BucketPhase::Open).await?;
-        return Ok(Closed::Reopened);
+        let reopened = set_phase(owner, id, closing, BucketPhase::Open).await?;
+        return Ok(reopened.map_or(Closed::Elsewhere, |_| Closed::Reopened));
     }
-    abort_uploads(owner, id, closing.seq).await?;
+    if !abort_uploads(owner, id, closing.seq).await? {
+        return Ok(Closed::Elsewhere);
+    }
+    let confirmed = set_phase(owner, id, closing, BucketPhase::Closing).await?;
+    if confirmed.is_none() {
+        return Ok(Closed::Elsewhere);
+    }
     found.record.phase = NamePhase::Deleting;
-    replace_name(ctx, name, found.seq, &found.record).await?;
-    let name_again = load(ctx.control(), &name_key(name)).await?;
-    finish_deletion(ctx, name, name_again.ok_or_else(contended)?).await?;
+    let Some(seq) = replace_name(ctx, name, found.seq, &found.record).await? else {
+        return Ok(Closed::Elsewhere);
+    };
+    let record = found.record;
+    finish_deletion(ctx, name, Loaded { seq, record }).await?;
     Ok(Closed::Removed)
 }
 
+/// Writes the state with another phase; `None` when it has changed since it was read.
 async fn set_phase(
     owner: &PartitionOwner,
     id: BucketId,
     mut state: Loaded<BucketState>,
     phase: BucketPhase,
-) -> Result<Loaded<BucketState>, StoreError> {
+) -> Result<Option<Loaded<BucketState>>, StoreError> {
     state.record.phase = phase;
     let mut draft = Draft::default();
     draft.expect(&state_key(id), Some(state.seq));
     draft.put(&state_key(id), &state.record);
-    match draft.commit(owner).await? {
-        Drafted::Committed(seq) => Ok(Loaded {
-            seq,
-            record: state.record,
-        }),
-        // Versioning was set meanwhile, or another owner was here.
-        Drafted::Conflict | Drafted::Repeated(_) | Drafted::Expired => Err(contended()),
-    }
+    let seq = seq_of(draft.commit(owner).await?);
+    Ok(seq.map(|seq| Loaded {
+        seq,
+        record: state.record,
+    }))
 }
 
 async fn is_empty(owner: &PartitionOwner, bucket: BucketId) -> Result<bool, StoreError> {
@@ -296,19 +325,19 @@ async fn is_empty(owner: &PartitionOwner, bucket: BucketId) -> Result<bool, Stor
     Ok(true)
 }
 
-/// Ends the uploads of a bucket that is closing.
+/// Ends the uploads of a bucket that is closing; whether it was so all the while.
 async fn abort_uploads(
     owner: &PartitionOwner,
     bucket: BucketId,
     closing: Seq,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let range: KeyRange = Key::uploads_range(bucket, "");
     loop {
         let page = owner
             .scan(range.clone().page(UPLOADS_PER_BATCH, None))
             .await?;
         if page.entries.is_empty() {
-            return Ok(());
+            return Ok(true);
         }
         let mut draft = Draft::default();
         draft.expect(&state_key(bucket), Some(closing));
@@ -319,11 +348,14 @@ async fn abort_uploads(
                 draft.reclaim(&ReclaimRecord::of_upload(bucket, upload.record.id, parts));
             }
         }
-        committed(draft.commit(owner).await?)?;
+        if seq_of(draft.commit(owner).await?).is_none() {
+            return Ok(false);
+        }
     }
 }
 
-/// Removes the state and then the name of a bucket that was found empty.
+/// Removes the state and then the name of a bucket that was found empty. What is gone already, another process has
+/// removed.
 async fn finish_deletion(
     ctx: &Context,
     name: &str,
@@ -337,17 +369,18 @@ async fn finish_deletion(
         draft.delete(&state_key(id));
         bucket_config::delete_all(owner, &mut draft, id).await?;
         draft.tell(&event(EventKind::BucketRemoved, id));
-        committed(draft.commit(owner).await?)?;
+        draft.commit(owner).await?;
     }
     let mut draft = Draft::default();
     draft.expect(&name_key(name), Some(found.seq));
     draft.delete(&name_key(name));
     draft.delete(&owned_key(&found.record.owner, name));
-    committed(draft.commit(ctx.control()).await?)
+    draft.commit(ctx.control()).await?;
+    Ok(())
 }
 
 /// Called by whoever meets a bucket that is closing: waits for its deletion, or, if that was
-/// interrupted, finishes it. Afterwards the bucket is open or gone.
+/// interrupted, finishes it. Afterwards the bucket is open or gone, or another process is at it.
 pub(crate) async fn settle(
     ctx: &Context,
     owner: &PartitionOwner,
@@ -358,24 +391,23 @@ pub(crate) async fn settle(
     };
     let name = state.record.name;
     let _latch = ctx.control().latch(&[name_key(&name).encode()]).await;
-    match load::<BucketState>(owner, &state_key(bucket)).await? {
-        Some(state) if state.record.phase == BucketPhase::Closing => {}
-        Some(_) | None => return Ok(()),
-    }
-    let found = load::<BucketName>(ctx.control(), &name_key(&name)).await?;
-    let absent = || {
-        corrupt(
-            &name_key(&name).encode(),
-            "a closing bucket has no name".to_owned(),
-        )
+    let state = load::<BucketState>(owner, &state_key(bucket)).await?;
+    let Some(closing) = state.filter(|state| state.record.phase == BucketPhase::Closing) else {
+        return Ok(());
     };
-    let found = found
-        .filter(|found| found.record.bucket == bucket)
-        .ok_or_else(absent)?;
+    let found = load::<BucketName>(ctx.control(), &name_key(&name)).await?;
+    let Some(found) = found.filter(|found| found.record.bucket == bucket) else {
+        let again = load::<BucketState>(owner, &state_key(bucket)).await?;
+        if again.is_some_and(|again| again.seq == closing.seq) {
+            let reason = "a closing bucket has no name".to_owned();
+            return Err(corrupt(&name_key(&name).encode(), reason));
+        }
+        return Ok(());
+    };
     if found.record.phase == NamePhase::Deleting {
         return finish_deletion(ctx, &name, found).await;
     }
-    close(ctx, &name, found).await.map(|_| ())
+    decide(ctx, &name, found, closing).await.map(|_| ())
 }
 
 pub(crate) async fn set_versioning(

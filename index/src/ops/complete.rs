@@ -76,7 +76,14 @@ async fn attempt(
     if let Some(done) = &upload.record.completed {
         return repeat(complete, done).map(Attempt::Done);
     }
-    check_parts(owner, complete).await?;
+    if let Err(error) = check_parts(owner, complete).await {
+        // Another process may have stored parts, or have ended the upload, while they were looked at.
+        let again = load::<UploadRecord>(owner, &key).await?;
+        return match again.map(|again| again.seq) == Some(upload.seq) {
+            true => Err(error),
+            false => Ok(Attempt::Again),
+        };
+    }
     let (manifest, guard) = assemble(ctx, owner, complete).await?;
     let new = NewVersion {
         bucket: complete.bucket.id,

@@ -100,7 +100,7 @@ pub(crate) async fn replace_scheduler_state(
     draft.put_bytes(&key, value);
     match draft.commit(ctx.control()).await? {
         Drafted::Committed(seq) => Ok(seq),
-        Drafted::Conflict | Drafted::Repeated(_) | Drafted::Expired => Err(ReplaceError::Changed),
+        Drafted::Conflict | Drafted::Repeated(_) => Err(ReplaceError::Changed),
     }
 }
 
@@ -250,7 +250,7 @@ fn put_groups(draft: &mut Draft, groups: &[PlacementGroup], epoch: u64) {
 fn committed(drafted: Drafted) -> Result<(), ReplaceError> {
     match drafted {
         Drafted::Committed(_) => Ok(()),
-        Drafted::Conflict | Drafted::Repeated(_) | Drafted::Expired => Err(ReplaceError::Changed),
+        Drafted::Conflict | Drafted::Repeated(_) => Err(ReplaceError::Changed),
     }
 }
 

@@ -21,7 +21,11 @@ pub(crate) async fn copy_object(
     if let Some(first) = outcome_of(owner, copy.op_id).await? {
         return Ok(committed(first));
     }
-    let (manifest, inline) = share_bytes(ctx, &copy)
+    let Shared {
+        manifest,
+        inline,
+        is_new,
+    } = share_bytes(ctx, &copy)
         .await?
         .ok_or(CopyObjectError::SourceChanged)?;
     let new = NewVersion {
@@ -39,7 +43,7 @@ pub(crate) async fn copy_object(
     match put_version(ctx, owner, &new).await {
         Ok(committed) => Ok(committed),
         Err(error) => {
-            if manifest.shared_ref != 0 && is_definite(&error) {
+            if is_new && is_definite(&error) {
                 // The audit drops it if this fails.
                 let _ = drop_reference(ctx, &manifest).await;
             }
@@ -58,11 +62,26 @@ fn is_definite(error: &PutObjectError) -> bool {
     }
 }
 
-/// The manifest for the copy, and its inline body; `None` when the source is gone.
-async fn share_bytes(
-    ctx: &Context,
-    copy: &CopyObject<'_>,
-) -> Result<Option<(Manifest, Option<Bytes>)>, StoreError> {
+/// The bytes of the source, as the copy has them.
+struct Shared {
+    manifest: Manifest,
+    inline: Option<Bytes>,
+    /// Whether a reference was made for the copy that was not there.
+    is_new: bool,
+}
+
+impl Shared {
+    fn without_reference(manifest: Manifest, inline: Option<Bytes>) -> Self {
+        Self {
+            manifest,
+            inline,
+            is_new: false,
+        }
+    }
+}
+
+/// What the copy is to have; `None` when the source is gone.
+async fn share_bytes(ctx: &Context, copy: &CopyObject<'_>) -> Result<Option<Shared>, StoreError> {
     let source = &copy.source;
     let manifest = &source.record.manifest;
     if manifest.inline {
@@ -70,10 +89,11 @@ async fn share_bytes(
             return Ok(None);
         };
         let manifest = inline_manifest(copy.bucket.id, manifest.length);
-        return Ok(Some((manifest, Some(body).filter(|body| !body.is_empty()))));
+        let body = Some(body).filter(|body| !body.is_empty());
+        return Ok(Some(Shared::without_reference(manifest, body)));
     }
     if manifest.chunks.is_empty() && manifest.page_offsets.is_empty() {
-        return Ok(Some((manifest.clone(), None)));
+        return Ok(Some(Shared::without_reference(manifest.clone(), None)));
     }
     let sharer = Sharer {
         partition: copy.bucket.partition,
@@ -83,7 +103,11 @@ async fn share_bytes(
     };
     let place = (source.bucket.id, source.key);
     let taken = take_reference(ctx, place, source.record, &sharer).await?;
-    Ok(taken.map(|manifest| (manifest, None)))
+    Ok(taken.map(|(manifest, is_new)| Shared {
+        manifest,
+        inline: None,
+        is_new,
+    }))
 }
 
 /// The record of the copy: the source's bytes with what is said of the copy.

@@ -2,7 +2,7 @@
 
 use super::bucket;
 use super::draft::{Draft, Drafted, Loaded, load, outcome_of};
-use super::put::{Attempt, event_of, matches_etag, outcome_for, replaced_null};
+use super::put::{Attempt, Replaced, event_of, matches_etag, outcome_for, replaced_null};
 use super::read::find_version;
 use super::versions::{self, KeyState};
 use crate::api::{DeleteCondition, DeleteObject, Deleted, VersionRef};
@@ -72,7 +72,11 @@ async fn attempt(
     let mut draft = Draft::default();
     draft.expect(&bucket_key, Some(bucket.seq));
     let outcome = if makes_marker {
-        draft_marker(ctx, owner, (&mut draft, &bucket), &state, delete).await?
+        let drafted = draft_marker(ctx, owner, (&mut draft, &bucket), &state, delete).await?;
+        let Some(outcome) = drafted else {
+            return Ok(Attempt::Again);
+        };
+        outcome
     } else if let Some(target) = target {
         draft_removal(owner, &mut draft, &state, delete, &target).await?
     } else {
@@ -83,7 +87,6 @@ async fn attempt(
         Drafted::Committed(_) => Ok(Attempt::Done(deleted(&outcome))),
         Drafted::Repeated(first) => Ok(Attempt::Done(deleted(&first))),
         Drafted::Conflict => Ok(Attempt::Again),
-        Drafted::Expired => Err(DeleteObjectError::TooOld),
     }
 }
 
@@ -125,13 +128,14 @@ fn fits(condition: &DeleteCondition, target: &VersionRecord) -> bool {
         && size.is_none_or(|size| size == target.plain_length)
 }
 
+/// Drafts a delete marker; `None` when the key has changed since it was read.
 async fn draft_marker(
     ctx: &Context,
     owner: &PartitionOwner,
     (draft, bucket): (&mut Draft, &Loaded<BucketState>),
     state: &KeyState,
     delete: &DeleteObject<'_>,
-) -> Result<OutcomeRecord, DeleteObjectError> {
+) -> Result<Option<OutcomeRecord>, DeleteObjectError> {
     let (order, id) = ctx.next_version(owner, state.newest_time());
     let marker = VersionRecord {
         id,
@@ -141,8 +145,10 @@ async fn draft_marker(
         account: bucket.record.owner.clone(),
         ..Default::default()
     };
-    let null = replaced_null(owner, state, &marker).await?;
-    let removed = versions::insert(draft, state, &marker, null.as_ref());
+    let Replaced::Null(null) = replaced_null(owner, state, &marker).await? else {
+        return Ok(None);
+    };
+    let removed = versions::insert(draft, state, &marker, null.as_deref());
     let event = event_of(
         EventKind::MarkerCreated,
         delete.bucket.id,
@@ -150,7 +156,7 @@ async fn draft_marker(
         &marker,
     );
     draft.tell(&FeedEvent { removed, ..event });
-    Ok(outcome_for(&marker))
+    Ok(Some(outcome_for(&marker)))
 }
 
 async fn draft_removal(

@@ -89,8 +89,6 @@ pub(crate) enum Drafted {
     Repeated(OutcomeRecord),
     /// Something that the draft depends on has changed: decide anew.
     Conflict,
-    /// The operation id is too old.
-    Expired,
 }
 
 /// A batch in the making.
@@ -154,7 +152,9 @@ impl Draft {
         Ok(match owner.commit(self.batch).await? {
             Outcome::Committed(seq) => Drafted::Committed(seq),
             Outcome::ConditionFailed(_) => Drafted::Conflict,
-            Outcome::Expired => Drafted::Expired,
+            Outcome::Expired { oldest_kept_ms } => {
+                return Err(StoreError::Expired { oldest_kept_ms });
+            }
             Outcome::Duplicate(bytes) => {
                 let key = Key::Outcome {
                     op_id: op_id.unwrap_or_default(),

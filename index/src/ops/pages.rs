@@ -186,7 +186,7 @@ impl<'a> PageWriter<'a> {
                 Ok(())
             }
             // The guard was reclaimed: this writer has been stopped for longer than the grace.
-            Drafted::Conflict | Drafted::Repeated(_) | Drafted::Expired => Err(contended()),
+            Drafted::Conflict | Drafted::Repeated(_) => Err(contended()),
         }
     }
 }

@@ -187,10 +187,12 @@ pub(crate) async fn attempt(
         return refuse(owner, new.op_id, PutObjectError::TooOld).await;
     }
     let record = stamp(ctx, owner, &bucket, &state, &new.record);
-    let null = replaced_null(owner, &state, &record).await?;
+    let Replaced::Null(null) = replaced_null(owner, &state, &record).await? else {
+        return Ok(Attempt::Again);
+    };
     let mut draft = Draft::default();
     draft.expect(&bucket_key, Some(bucket.seq));
-    let removed = versions::insert(&mut draft, &state, &record, null.as_ref());
+    let removed = versions::insert(&mut draft, &state, &record, null.as_deref());
     if let Some(body) = &new.inline {
         draft.put_bytes(
             &Key::Inline {
@@ -215,7 +217,6 @@ pub(crate) async fn attempt(
         Drafted::Committed(_) => Ok(Attempt::Done(committed(outcome))),
         Drafted::Repeated(first) => Ok(Attempt::Done(committed(first))),
         Drafted::Conflict => Ok(Attempt::Again),
-        Drafted::Expired => Err(PutObjectError::TooOld),
     }
 }
 
@@ -273,18 +274,28 @@ pub(crate) async fn replaced_null(
     owner: &PartitionOwner,
     state: &KeyState,
     record: &VersionRecord,
-) -> Result<Option<VersionRecord>, StoreError> {
+) -> Result<Replaced, StoreError> {
     let Some(order) = state.null_order().filter(|_| record.is_null) else {
-        return Ok(None);
+        return Ok(Replaced::Null(None));
     };
-    let found = state.noncurrent(owner, order).await?;
-    let missing = || {
-        corrupt(
-            &state.version_key(order).encode(),
-            "named by h/ but absent".into(),
-        )
-    };
-    found.ok_or_else(missing).map(Some)
+    if let Some(found) = state.noncurrent(owner, order).await? {
+        return Ok(Replaced::Null(Some(Box::new(found))));
+    }
+    if !state.is_settled(owner).await? {
+        return Ok(Replaced::Moved);
+    }
+    Err(corrupt(
+        &state.version_key(order).encode(),
+        "named by h/ but absent".into(),
+    ))
+}
+
+/// The null version that a new one replaces.
+pub(crate) enum Replaced {
+    /// This `v/` record, or none.
+    Null(Option<Box<VersionRecord>>),
+    /// Another process has changed the key since it was read.
+    Moved,
 }
 
 /// What the feed tells of a new version or marker.

@@ -198,7 +198,7 @@ async fn step_pages(
     match draft.commit(owner).await? {
         // On a conflict the version was committed: the next step finds no entry.
         Drafted::Committed(_) | Drafted::Conflict => Ok(ReclaimStep::More),
-        Drafted::Repeated(_) | Drafted::Expired => Err(contended()),
+        Drafted::Repeated(_) => Err(contended()),
     }
 }
 

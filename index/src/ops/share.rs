@@ -17,7 +17,7 @@ use crate::key::reclaim::ReclaimRecord;
 use crate::key::shared::{OWNER_REFERENCE, SharedRecord, SharedReference};
 use crate::key::{Key, kind};
 use crate::owner::PartitionOwner;
-use crate::store::StoreError;
+use crate::store::{Seq, StoreError};
 use bytes::Bytes;
 use types::{BucketId, Manifest, ManifestId, OpId, PartitionId};
 
@@ -51,13 +51,14 @@ fn reference_key(manifest: &Manifest, reference: u64) -> Key {
 }
 
 /// Takes a reference to the manifest of a version of `bucket` for `sharer`. Returns the manifest that the
-/// sharer's version is to have; `None` when the version is gone.
+/// sharer's version is to have, and whether this call has made the reference: one that was there is of an earlier try,
+/// whose commit may still come. `None` when the version is gone.
 pub(crate) async fn take_reference(
     ctx: &Context,
     (bucket, key): (BucketId, &str),
     version: &VersionRecord,
     sharer: &Sharer<'_>,
-) -> Result<Option<Manifest>, StoreError> {
+) -> Result<Option<(Manifest, bool)>, StoreError> {
     let owner = ctx.owner(version.manifest.id.partition())?;
     let current = Key::Current {
         bucket,
@@ -74,7 +75,8 @@ pub(crate) async fn take_reference(
             share_again(ctx, owner, &version.manifest, sharer).await?
         };
         match taken {
-            Taken::Reference(manifest) => return Ok(Some(manifest)),
+            Taken::New(manifest) => return Ok(Some((manifest, true))),
+            Taken::Before(manifest) => return Ok(Some((manifest, false))),
             Taken::Gone => return Ok(None),
             Taken::Conflict => {}
         }
@@ -83,8 +85,10 @@ pub(crate) async fn take_reference(
 }
 
 enum Taken {
-    /// The manifest with the sharer's reference.
-    Reference(Manifest),
+    /// The manifest with the sharer's reference, which is new.
+    New(Manifest),
+    /// The sharer has had it already.
+    Before(Manifest),
     Gone,
     Conflict,
 }
@@ -152,11 +156,11 @@ async fn share_owned(
         &reference_record(ctx, sharer),
     );
     Ok(match draft.commit(owner).await? {
-        Drafted::Committed(_) => Taken::Reference(Manifest {
+        Drafted::Committed(_) => Taken::New(Manifest {
             shared_ref: reference,
             ..owned
         }),
-        Drafted::Conflict | Drafted::Repeated(_) | Drafted::Expired => Taken::Conflict,
+        Drafted::Conflict | Drafted::Repeated(_) => Taken::Conflict,
     })
 }
 
@@ -180,7 +184,7 @@ async fn share_again(
     };
     let mine = reference_key(source, reference);
     if load::<SharedReference>(owner, &mine).await?.is_some() {
-        return Ok(Taken::Reference(taken));
+        return Ok(Taken::Before(taken));
     }
     shared.record.count += 1;
     let mut draft = Draft::default();
@@ -190,8 +194,8 @@ async fn share_again(
     draft.put(&shared_key(source), &shared.record);
     draft.put(&mine, &reference_record(ctx, sharer));
     Ok(match draft.commit(owner).await? {
-        Drafted::Committed(_) => Taken::Reference(taken),
-        Drafted::Conflict | Drafted::Repeated(_) | Drafted::Expired => Taken::Conflict,
+        Drafted::Committed(_) => Taken::New(taken),
+        Drafted::Conflict | Drafted::Repeated(_) => Taken::Conflict,
     })
 }
 
@@ -248,7 +252,7 @@ pub struct AuditPage {
 
 pub(crate) async fn audit_references(
     ctx: &Context,
-    partition: PartitionId,
+    (partition, up_to): (PartitionId, Seq),
     cursor: Option<Bytes>,
     limit: usize,
 ) -> Result<AuditPage, StoreError> {
@@ -269,7 +273,7 @@ pub(crate) async fn audit_references(
         };
         let held: SharedReference = super::draft::decode(&key, value.value)?;
         audit.checked += 1;
-        if !is_too_old(ctx, held.created_ms) {
+        if value.seq > up_to || !is_too_old(ctx, held.created_ms) {
             continue;
         }
         if !holds(ctx, &held, (manifest, reference)).await? {

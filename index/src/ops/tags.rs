@@ -86,6 +86,5 @@ async fn attempt(
         Drafted::Committed(_) => Ok(Attempt::Done(version)),
         Drafted::Repeated(first) => Ok(Attempt::Done(VersionRef::of(first.is_null, first.version))),
         Drafted::Conflict => Ok(Attempt::Again),
-        Drafted::Expired => Err(SetObjectTagsError::TooOld),
     }
 }

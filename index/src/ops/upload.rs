@@ -94,7 +94,6 @@ pub(crate) async fn create(
             Drafted::Committed(_) => return Ok(id),
             Drafted::Repeated(first) => return Ok(first.upload),
             Drafted::Conflict => {}
-            Drafted::Expired => return Err(CreateUploadError::TooOld),
         }
     }
     Err(contended().into())
@@ -179,7 +178,6 @@ pub(crate) async fn put_part(ctx: &Context, put: PutPart<'_>) -> Result<(), PutP
         match draft.commit(owner).await? {
             Drafted::Committed(_) | Drafted::Repeated(_) => return Ok(()),
             Drafted::Conflict => {}
-            Drafted::Expired => return Err(PutPartError::TooOld),
         }
     }
     Err(contended().into())

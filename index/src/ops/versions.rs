@@ -13,7 +13,7 @@ use crate::key::reclaim::ReclaimRecord;
 use crate::key::{Key, KeyRange};
 use crate::owner::PartitionOwner;
 use crate::store::{Seq, StoreError};
-use types::{BucketId, Order};
+use types::{BucketId, Order, Planted};
 
 /// What `c/` and `h/` say of a key.
 #[derive(Debug)]
@@ -78,7 +78,6 @@ impl KeyState {
         draft.expect(&self.head_key(), head);
     }
 
-    /// Seqs of `c/` and `h/`: as long as they stay, so do the versions.
     /// All records under `v/` of the key.
     pub fn all_versions(&self) -> KeyRange {
         Key::versions_of(self.bucket, &self.key)
@@ -87,10 +86,14 @@ impl KeyState {
     /// Whether the key is still as it was read. That a version was found neither under `c/` nor under `v/` counts
     /// only then: another process may have moved it in between, and its latch is not ours.
     pub async fn is_settled(&self, owner: &PartitionOwner) -> Result<bool, StoreError> {
+        if Planted::LostMarker.is_here() {
+            return Ok(true);
+        }
         let again = Self::load(owner, self.bucket, &self.key).await?;
         Ok(again.seqs() == self.seqs())
     }
 
+    /// Seqs of `c/` and `h/`: as long as they stay, so do the versions.
     pub fn seqs(&self) -> (Option<Seq>, Option<Seq>) {
         let current = self.current.as_ref().map(|loaded| loaded.seq);
         (current, self.head.as_ref().map(|loaded| loaded.seq))

@@ -318,7 +318,7 @@ async fn time_never_goes_back_and_passes_what_the_key_has() {
 
 #[tokio::test]
 async fn purge_deletes_old_outcomes_and_keeps_new_ones() {
-    let fixture = fixture(10);
+    let fixture = fixture(100);
     let attempt = |ms: u64| Batch {
         idempotency: Some(Idempotency {
             op_id: OpId(u128::from(ms) << 80),
@@ -326,20 +326,37 @@ async fn purge_deletes_old_outcomes_and_keeps_new_ones() {
         }),
         ..put("a")
     };
+    let owner = &fixture.owner;
     for ms in [NOW_MS - 2, NOW_MS - 1, NOW_MS] {
-        let committed = fixture.owner.commit(attempt(ms)).await;
+        let committed = owner.commit(attempt(ms)).await;
         assert!(matches!(committed, Ok(Outcome::Committed(_))));
     }
-    assert_eq!(fixture.owner.purge_outcomes().await, Ok(0));
-    fixture.clock.advance(OUTCOME_TTL);
-    assert_eq!(fixture.owner.purge_outcomes().await, Ok(2));
-    assert_eq!(fixture.owner.purge_outcomes().await, Ok(0));
-    let kept = fixture.owner.commit(attempt(NOW_MS)).await;
-    assert_eq!(kept, Ok(Outcome::Duplicate(Bytes::new())));
-    fixture.clock.set_wall_ms(NOW_MS);
-    assert_eq!(
-        fixture.owner.commit(attempt(NOW_MS - 1)).await,
-        Ok(Outcome::Expired)
+    let is_kept = async |ms: u64| {
+        fixture.clock.set_wall_ms(NOW_MS);
+        let again = owner.commit(attempt(ms)).await;
+        assert!(matches!(
+            again,
+            Ok(Outcome::Duplicate(_) | Outcome::Expired { .. })
+        ));
+        again == Ok(Outcome::Duplicate(Bytes::new()))
+    };
+    let purge = async |seq: Seq| {
+        let after_ttl_ms = NOW_MS + OUTCOME_TTL.as_millis() as u64;
+        fixture.clock.set_wall_ms(after_ttl_ms);
+        owner.purge_outcomes(seq, None).await.unwrap()
+    };
+    assert_eq!(owner.purge_outcomes(3, None).await, Ok(None), "too young");
+    assert!(is_kept(NOW_MS - 2).await);
+    assert_eq!(purge(0).await, None);
+    assert!(
+        is_kept(NOW_MS - 2).await,
+        "of later commits than were seen to age"
     );
+    assert_eq!(purge(1).await, None);
+    assert!(!is_kept(NOW_MS - 2).await);
+    assert!(is_kept(NOW_MS - 1).await);
+    assert_eq!(purge(3).await, None);
+    assert!(!is_kept(NOW_MS - 1).await);
+    assert!(is_kept(NOW_MS).await, "as old as they are kept");
     fixture.owner.close().await;
 }

@@ -123,6 +123,7 @@ mod fault {
     pub const CORRUPT: u8 = 7;
     pub const TOO_LARGE: u8 = 8;
     pub const FULL: u8 = 9;
+    pub const EXPIRED: u8 = 10;
 }
 
 /// The bytes of a request about `partition`.
@@ -278,7 +279,7 @@ impl From<&Outcome> for OutcomeRecord {
             Outcome::Committed(seq) => (1, *seq, Bytes::new()),
             Outcome::ConditionFailed(index) => (2, *index as u64, Bytes::new()),
             Outcome::Duplicate(outcome) => (3, 0, outcome.clone()),
-            Outcome::Expired => (4, 0, Bytes::new()),
+            Outcome::Expired { oldest_kept_ms } => (4, *oldest_kept_ms, Bytes::new()),
         };
         Self {
             kind,
@@ -296,7 +297,9 @@ impl OutcomeRecord {
             1 => Outcome::Committed(self.number),
             2 => Outcome::ConditionFailed(index),
             3 => Outcome::Duplicate(self.outcome),
-            4 => Outcome::Expired,
+            4 => Outcome::Expired {
+                oldest_kept_ms: self.number,
+            },
             _ => return Err(DecodeError::BadValue { what: "outcome" }),
         })
     }
@@ -398,6 +401,10 @@ impl From<&StoreError> for ErrorRecord {
                 fault::TOO_LARGE
             }
             StoreError::Full => fault::FULL,
+            StoreError::Expired { oldest_kept_ms } => {
+                record.number = *oldest_kept_ms;
+                fault::EXPIRED
+            }
         };
         record
     }
@@ -424,6 +431,9 @@ impl ErrorRecord {
             },
             fault::TOO_LARGE => StoreError::TooLarge(self.text),
             fault::FULL => StoreError::Full,
+            fault::EXPIRED => StoreError::Expired {
+                oldest_kept_ms: self.number,
+            },
             _ => StoreError::Indeterminate(self.text),
         }
     }

@@ -9,7 +9,7 @@ use crate::store::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -20,6 +20,26 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_
 
 /// Hints in a row that are followed at once.
 const HINTS: usize = 2;
+
+/// How often it is looked whether a node that does not answer still leads.
+const GLANCE: Duration = Duration::from_millis(40);
+
+/// Nodes that keep partitions.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IndexNodes {
+    /// All of them.
+    pub all: Vec<NodeId>,
+    /// Those that the cluster map has marked down.
+    pub down: BTreeSet<NodeId>,
+}
+
+/// Who led a partition when it was last asked.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    leader: NodeId,
+    /// Who did as far as the local engine had heard then.
+    heard: Option<NodeId>,
+}
 
 /// How leaders are looked for.
 #[derive(Debug, Clone, Copy)]
@@ -46,12 +66,10 @@ pub struct RoutedStore {
     /// The engine of this process, if it keeps partitions.
     local: Option<Arc<dyn IndexStore>>,
     caller: Arc<dyn IndexCaller>,
-    /// Nodes that keep partitions.
-    nodes: watch::Receiver<Vec<NodeId>>,
+    nodes: watch::Receiver<IndexNodes>,
     routing: Routing,
     clock: Arc<dyn Clock>,
-    /// Who led a partition when it was last asked.
-    leaders: Mutex<BTreeMap<PartitionId, NodeId>>,
+    leaders: Mutex<BTreeMap<PartitionId, Known>>,
 }
 
 impl RoutedStore {
@@ -60,7 +78,7 @@ impl RoutedStore {
     pub fn new(
         (me, local): (NodeId, Option<Arc<dyn IndexStore>>),
         caller: Arc<dyn IndexCaller>,
-        nodes: watch::Receiver<Vec<NodeId>>,
+        nodes: watch::Receiver<IndexNodes>,
         routing: Routing,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -88,7 +106,7 @@ impl RoutedStore {
             };
             let error = match self.ask_node(node, partition, &request).await {
                 Ok(answer) => {
-                    self.leaders.lock().insert(partition, node);
+                    self.know(partition, node);
                     return Ok(answer);
                 }
                 Err(error) => error,
@@ -114,37 +132,79 @@ impl RoutedStore {
         }
     }
 
-    /// Whom to ask: who led the partition last, or else this node, or else the next one.
+    /// Who leads as far as the local engine has heard.
+    fn heard(&self, partition: PartitionId) -> Option<NodeId> {
+        self.local.as_ref()?.leader_heard(partition)
+    }
+
+    /// Notes that `leader` leads; returns whom it was taken for before.
+    fn know(&self, partition: PartitionId, leader: NodeId) -> Option<NodeId> {
+        let heard = self.heard(partition);
+        let known = Known { leader, heard };
+        let before = self.leaders.lock().insert(partition, known);
+        before.map(|known| known.leader)
+    }
+
+    /// Whom to ask: who led the partition last, unless another was heard of since; or else who was heard of, this
+    /// node, or the next one, those that are down last.
     fn candidate(&self, partition: PartitionId, turn: &mut usize) -> Option<NodeId> {
-        if let Some(leader) = self.leaders.lock().get(&partition) {
-            return Some(*leader);
+        let heard = self.heard(partition);
+        if let Some(known) = self.leaders.lock().get(&partition) {
+            let newer = heard.filter(|_| *turn == 0 && heard != known.heard);
+            return Some(newer.unwrap_or(known.leader));
         }
         let nodes = self.nodes.borrow();
         let mine = self.local.as_ref().map(|_| self.me);
-        let others = nodes.iter().copied().filter(|node| *node != self.me);
-        let all: Vec<NodeId> = mine.into_iter().chain(others).collect();
+        let first: Vec<_> = heard
+            .into_iter()
+            .chain(mine.filter(|_| heard != mine))
+            .collect();
+        let others = nodes.all.iter().copied();
+        let others = others.filter(|node| *node != self.me && Some(*node) != heard);
+        let (down, mut up): (Vec<_>, Vec<_>) = others.partition(|node| nodes.down.contains(node));
         // Processes that look for a leader do not all begin with the same node.
-        let first = if mine.is_some() {
-            0
-        } else {
-            self.me.0 as usize
-        };
-        let node = all.get((first + *turn) % all.len().max(1)).copied();
+        let skipped = self.me.0 as usize % up.len().max(1);
+        up.rotate_left(skipped);
+        let all: Vec<NodeId> = first.into_iter().chain(up).chain(down).collect();
+        let node = all.get(*turn % all.len().max(1)).copied();
         *turn += 1;
         node
     }
 
     /// Takes from a refusal who leads; whether that is somebody else, who can be asked at once.
     fn learn(&self, partition: PartitionId, asked: NodeId, error: &StoreError) -> bool {
-        let mut leaders = self.leaders.lock();
         match error {
             StoreError::NotLeader {
                 leader: Some(leader),
                 ..
-            } if *leader != asked => leaders.insert(partition, *leader) != Some(*leader),
+            } if *leader != asked => self.know(partition, *leader) != Some(*leader),
             _ => {
-                leaders.remove(&partition);
+                let mut leaders = self.leaders.lock();
+                // It may have been asked before another was found.
+                if leaders
+                    .get(&partition)
+                    .is_some_and(|known| known.leader == asked)
+                {
+                    leaders.remove(&partition);
+                }
                 false
+            }
+        }
+    }
+
+    /// Waits until `node` is known not to lead any more although it has not said so: the local engine hears
+    /// another leader, or the cluster map marks it down. One that is cut off says nothing.
+    async fn replaced(&self, node: NodeId, partition: PartitionId) -> &'static str {
+        let is_down = || self.nodes.borrow().down.contains(&node);
+        let (heard_before, down_before) = (self.heard(partition), is_down());
+        loop {
+            tokio::time::sleep(GLANCE).await;
+            let heard = self.heard(partition);
+            if heard.is_some_and(|leader| leader != node) && heard != heard_before {
+                return "another node leads by now";
+            }
+            if is_down() && !down_before {
+                return "the cluster map has marked it down";
             }
         }
     }
@@ -160,10 +220,12 @@ impl RoutedStore {
         }
         let size = request.answer_size();
         let message = encode_request(partition, request);
-        let answer = self
-            .caller
-            .call(node, message, size, self.routing.attempt)
-            .await;
+        let call = self.caller.call(node, message, size, self.routing.attempt);
+        let answer = tokio::select! {
+            biased;
+            answer = call => answer,
+            why = self.replaced(node, partition) => Err(CallError::Unknown(why.to_owned())),
+        };
         let answer = answer.map_err(|error| match error {
             CallError::NotSent(reason) => {
                 StoreError::Unavailable(format!("node {node} cannot be reached: {reason}"))

@@ -20,6 +20,9 @@ mod bytes;
 
 const PARTITION: PartitionId = PartitionId(3);
 
+/// Time for the answer of a node that is cut off.
+const ATTEMPT: Duration = Duration::from_secs(8);
+
 /// Nodes over one engine, of which one leads.
 #[derive(Debug)]
 struct Nodes {
@@ -33,6 +36,10 @@ struct State {
     /// What others than the leader say of it.
     hint: Option<NodeId>,
     gone: BTreeSet<NodeId>,
+    /// They take requests and never answer.
+    cut_off: BTreeSet<NodeId>,
+    /// Who leads as the engines have heard.
+    heard: Option<NodeId>,
     /// The leader does what it is asked, and its answer is lost so many times.
     lost_answers: usize,
     asked: Vec<NodeId>,
@@ -98,6 +105,9 @@ impl IndexStore for One {
         self.leads(partition)?;
         self.0.engine.last_seq(partition).await
     }
+    fn leader_heard(&self, _partition: PartitionId) -> Option<NodeId> {
+        self.0.state.lock().heard
+    }
 }
 
 #[async_trait]
@@ -107,14 +117,19 @@ impl IndexCaller for Arc<Nodes> {
         to: NodeId,
         request: Bytes,
         _answer: AnswerSize,
-        _deadline: Duration,
+        deadline: Duration,
     ) -> Result<Bytes, CallError> {
-        {
+        let is_cut_off = {
             let mut state = self.state.lock();
             state.asked.push(to);
             if state.gone.contains(&to) {
                 return Err(CallError::NotSent("it is gone".to_owned()));
             }
+            state.cut_off.contains(&to)
+        };
+        if is_cut_off {
+            tokio::time::sleep(deadline).await;
+            return Err(CallError::Unknown("it took too long".to_owned()));
         }
         let answer = IndexService::new(Arc::new(One(Arc::clone(self), to)))
             .handle(request)
@@ -143,17 +158,28 @@ fn nodes(leader: u32) -> Arc<Nodes> {
 
 /// The store of node `me`, which is one of nodes 1 to 3 or none of them.
 fn routed(nodes: &Arc<Nodes>, me: u32) -> RoutedStore {
+    routed_by(nodes, me, &watch::Sender::new(list()))
+}
+
+fn list() -> IndexNodes {
+    IndexNodes {
+        all: (1..=3).map(NodeId).collect(),
+        down: BTreeSet::new(),
+    }
+}
+
+/// The same, with a list of nodes that changes.
+fn routed_by(nodes: &Arc<Nodes>, me: u32, list: &watch::Sender<IndexNodes>) -> RoutedStore {
     let me = NodeId(me);
     let local = (me.0 <= 3).then(|| Arc::new(One(Arc::clone(nodes), me)) as Arc<dyn IndexStore>);
-    let (_, list) = watch::channel((1..=3).map(NodeId).collect());
     let routing = Routing {
-        attempt: Duration::from_millis(500),
+        attempt: ATTEMPT,
         patience: Duration::from_millis(700),
     };
     RoutedStore::new(
         (me, local),
         Arc::new(Arc::clone(nodes)),
-        list,
+        list.subscribe(),
         routing,
         Arc::new(SystemClock::new()),
     )
@@ -285,6 +311,57 @@ async fn a_commit_without_an_answer_is_not_sent_again() {
     );
 }
 
+/// Node 1, which led, is cut off: nobody waits for its answers once another leader is heard of, or the map has marked it.
+#[tokio::test]
+async fn a_leader_that_is_cut_off_is_not_waited_for() {
+    let cut_off = |nodes: &Nodes| {
+        let mut state = nodes.state.lock();
+        (state.leader, state.hint) = (Some(NodeId(3)), None);
+        state.cut_off.insert(NodeId(1));
+    };
+    for me in [2, 9] {
+        let nodes = nodes(1);
+        nodes.state.lock().heard = Some(NodeId(1));
+        let list = watch::Sender::new(list());
+        let store = routed_by(&nodes, me, &list);
+        commit(&store, "a").await.unwrap();
+        cut_off(&nodes);
+        let clock = SystemClock::new();
+        let started = types::Clock::monotonic(&clock);
+        let changes = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            if me == 2 {
+                nodes.state.lock().heard = Some(NodeId(3));
+            } else {
+                list.send_modify(|list| list.down = BTreeSet::from([NodeId(1)]));
+            }
+        };
+        let (read, written, ()) =
+            tokio::join!(store.last_seq(PARTITION), commit(&store, "a"), changes);
+        let took = types::Clock::monotonic(&clock) - started;
+        assert_eq!(read, Ok(1), "asked of the next leader");
+        let is_unknown = matches!(&written, Err(StoreError::Indeterminate(_)));
+        assert!(is_unknown, "it may have arrived: {written:?}");
+        assert!(took < ATTEMPT / 2, "{took:?}");
+    }
+}
+
+/// Nobody is waited for either who asks later, and has not asked the next leader yet.
+#[tokio::test]
+async fn another_leader_that_was_heard_of_is_asked_at_once() {
+    let nodes = nodes(1);
+    nodes.state.lock().heard = Some(NodeId(1));
+    let store = routed(&nodes, 2);
+    commit(&store, "a").await.unwrap();
+    {
+        let mut state = nodes.state.lock();
+        (state.leader, state.heard) = (Some(NodeId(3)), Some(NodeId(3)));
+        state.cut_off.insert(NodeId(1));
+    }
+    assert_eq!(commit(&store, "a").await, Ok(vec![Outcome::Committed(2)]));
+    assert_eq!(nodes.state.lock().asked[1..], [NodeId(3)]);
+}
+
 #[tokio::test]
 async fn whoever_has_an_operation_id_learns_what_became_of_it() {
     let nodes = nodes(2);
@@ -316,7 +393,7 @@ async fn whoever_has_an_operation_id_learns_what_became_of_it() {
 #[tokio::test]
 async fn a_map_without_index_nodes_is_told() {
     let nodes = nodes(1);
-    let (_, none) = watch::channel(Vec::new());
+    let (_, none) = watch::channel(IndexNodes::default());
     let clock = Arc::new(SystemClock::new());
     let store = RoutedStore::new(
         (NodeId(9), None),

@@ -8,7 +8,7 @@ use index::engine::limits::SCAN_BYTES_MAX;
 use index::store::{
     Batch, Condition, Idempotency, IndexStore, Operation, Outcome, ScanEntry, StoreError,
 };
-use types::limits::{BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, OUTCOME_TTL, VALUE_BYTES_MAX};
+use types::limits::{BATCH_OPERATIONS_MAX, KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use types::{BucketId, OpId};
 
 fn every() -> [Subject; 3] {
@@ -31,12 +31,11 @@ fn batch(operations: Vec<Operation>) -> Batch {
     }
 }
 
-fn with_id(time_ms: u64, now_ms: u64) -> Batch {
+fn with_id(time_ms: u64) -> Batch {
     let op_id = OpId(u128::from(time_ms) << 80);
     let outcome = Bytes::from_static(b"first");
     Batch {
         idempotency: Some(Idempotency { op_id, outcome }),
-        now_ms,
         ..batch(vec![put("a", b"1")])
     }
 }
@@ -160,7 +159,7 @@ fn outcomes_and_the_epoch_outlive_a_restart() {
         for subject in every() {
             let first = Batch {
                 epoch: 3,
-                ..with_id(BASE_MS, BASE_MS)
+                ..with_id(BASE_MS)
             };
             assert_eq!(
                 commit(subject.store(), first.clone()).await,
@@ -211,32 +210,38 @@ fn an_epoch_is_seen_even_when_its_batch_fails_its_condition() {
 }
 
 #[test]
-fn an_id_whose_outcome_was_purged_is_refused_even_if_the_clock_goes_back() {
-    let ttl_ms = OUTCOME_TTL.as_millis() as u64;
+fn an_id_whose_outcome_may_have_been_purged_is_refused() {
     runtime().block_on(async {
         for subject in every() {
             let store = subject.store();
-            let first = with_id(BASE_MS, BASE_MS);
-            assert_eq!(
-                commit(store, first.clone()).await,
-                Ok(Outcome::Committed(1))
-            );
-            let at_last = with_id(BASE_MS, BASE_MS + ttl_ms);
+            for (time_ms, seq) in [(BASE_MS, 1), (BASE_MS + 1, 2)] {
+                let committed = commit(store, with_id(time_ms)).await;
+                assert_eq!(committed, Ok(Outcome::Committed(seq)));
+            }
+            let first = with_id(BASE_MS);
             assert!(matches!(
-                commit(store, at_last).await,
+                commit(store, first.clone()).await,
                 Ok(Outcome::Duplicate(_))
             ));
-            let too_late = with_id(BASE_MS, BASE_MS + ttl_ms + 1);
-            assert_eq!(commit(store, too_late).await, Ok(Outcome::Expired));
-            let op_id = first.idempotency.as_ref().expect("it has one").op_id;
+            let later = with_id(BASE_MS + 1);
+            let op_id = later.idempotency.as_ref().expect("it has one").op_id;
             let purge = batch(vec![Operation::Delete(Key::Outcome { op_id }.encode())]);
-            assert_eq!(commit(store, purge).await, Ok(Outcome::Committed(2)));
+            assert_eq!(commit(store, purge).await, Ok(Outcome::Committed(3)));
             let subject = subject.reopen();
-            assert_eq!(commit(subject.store(), first).await, Ok(Outcome::Expired));
-            let next = with_id(BASE_MS + 1, BASE_MS);
+            let store = subject.store();
+            assert!(
+                matches!(commit(store, first).await, Ok(Outcome::Duplicate(_))),
+                "its outcome is still there"
+            );
+            let expired = Outcome::Expired {
+                oldest_kept_ms: BASE_MS + 2,
+            };
+            assert_eq!(commit(store, later).await, Ok(expired.clone()));
+            let unknown = with_id(BASE_MS - 1);
+            assert_eq!(commit(store, unknown).await, Ok(expired));
             assert_eq!(
-                commit(subject.store(), next).await,
-                Ok(Outcome::Committed(3))
+                commit(store, with_id(BASE_MS + 2)).await,
+                Ok(Outcome::Committed(4))
             );
         }
     });

@@ -189,7 +189,6 @@ impl Harness {
         let batch = Batch {
             operations: operations.collect(),
             epoch: self.model.epoch,
-            now_ms: self.now_ms,
             ..Batch::default()
         };
         self.commit(vec![batch]).await;
@@ -231,7 +230,7 @@ impl Harness {
         for range in [
             bucket,
             Key::reclaims_range(u64::MAX),
-            Key::outcomes_range(1 << 48),
+            Key::outcomes_range((1 << 48) - 1),
         ] {
             self.scan_request(range.page(1000, None)).await;
         }
@@ -271,7 +270,6 @@ impl Harness {
                 outcome: plan.feed.clone(),
             }),
             epoch: self.model.epoch.saturating_add_signed(plan.epoch_step),
-            now_ms: self.now_ms,
         }
     }
 }

@@ -9,8 +9,6 @@ use index::store::{
 use std::collections::BTreeMap;
 use types::PartitionId;
 
-const TTL_MS: u64 = 15 * 60 * 1000;
-
 /// A partition as the contract describes it.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
@@ -52,13 +50,14 @@ impl Model {
 
     fn commit(&mut self, batch: &Batch) -> Outcome {
         if let Some(idempotency) = &batch.idempotency {
-            let time_ms = idempotency.op_id.time_ms();
-            if time_ms + TTL_MS < batch.now_ms || time_ms < self.forgotten_ms {
-                return Outcome::Expired;
-            }
             let op_id = idempotency.op_id;
             if let Some(found) = self.values.get(&Key::Outcome { op_id }.encode()) {
                 return Outcome::Duplicate(found.value.clone());
+            }
+            if op_id.time_ms() < self.forgotten_ms {
+                return Outcome::Expired {
+                    oldest_kept_ms: self.forgotten_ms,
+                };
             }
         }
         let failed = batch

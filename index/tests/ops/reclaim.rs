@@ -1,6 +1,7 @@
 //! Shared manifests: freed once, by whoever lets go last, wherever the copies are.
 
 use crate::world::World;
+use index::store::StoreError;
 use index::{
     Bucket, CopyMeta, CopyObject, CopySource, DeleteCondition, DeleteObject, NewBody,
     PutObjectError, WriteCondition,
@@ -131,11 +132,31 @@ async fn an_operation_id_expires() {
     world.clock.advance(Duration::from_secs(15 * 60));
     assert!(put(op_id, body.clone()).await.is_ok());
     world.clock.advance(Duration::from_millis(1));
-    assert_eq!(put(op_id, body.clone()).await, Err(PutObjectError::TooOld));
-    for partition in world.index.partitions() {
-        while world.index.purge_outcomes(partition).await.unwrap() > 0 {}
-    }
-    assert_eq!(put(op_id, body).await, Err(PutObjectError::TooOld));
+    let expired = |result| {
+        let Err(PutObjectError::Store(StoreError::Expired { oldest_kept_ms })) = result else {
+            panic!("{result:?}");
+        };
+        oldest_kept_ms
+    };
+    assert_eq!(
+        expired(put(op_id, body.clone()).await),
+        op_id.time_ms() + 1,
+        "by the clock of the process"
+    );
+    let partition = bucket.partition;
+    let last = world.index.last_seq(partition).await.unwrap();
+    world
+        .index
+        .purge_outcomes(partition, last, None)
+        .await
+        .unwrap();
+    world.clock.set_wall_ms(op_id.time_ms());
+    let oldest_ms = expired(put(op_id, body.clone()).await);
+    assert!(oldest_ms > op_id.time_ms(), "also when the clock goes back");
+    let (body, _) = world.body(&bucket, 1, "e");
+    assert!(put(op_id.not_before(oldest_ms), body).await.is_ok());
+    world.clock.set_wall_ms(oldest_ms);
+    world.put_simply(&bucket, "key", 0).await;
     let found = world
         .index
         .get_object(&bucket, "key", None)

@@ -263,11 +263,12 @@ impl World {
     pub async fn audit(&self) -> usize {
         let mut dropped = 0;
         for partition in self.index.partitions() {
+            let last = self.index.last_seq(partition).await.unwrap();
             let mut cursor = None;
             loop {
                 let page = self
                     .index
-                    .audit_references(partition, cursor, 3)
+                    .audit_references(partition, last, cursor, 3)
                     .await
                     .unwrap();
                 dropped += page.dropped;

@@ -4,7 +4,9 @@ use crate::cluster::{Cluster, PARTITION, node, runtime};
 use async_trait::async_trait;
 use bytes::Bytes;
 use index::engine::raft::RaftEngine;
-use index::remote::{AnswerSize, CallError, IndexCaller, IndexService, RoutedStore, Routing};
+use index::remote::{
+    AnswerSize, CallError, IndexCaller, IndexNodes, IndexService, RoutedStore, Routing,
+};
 use index::store::{Batch, Idempotency, IndexStore, Operation, Outcome, StoreError};
 use index::{Key, PartitionOwner};
 use parking_lot::Mutex;
@@ -89,7 +91,10 @@ fn writes_from_elsewhere_go_on_when_leaders_are_killed() {
                 .collect::<BTreeMap<_, _>>()
         };
         *doors.0.lock() = open(&cluster);
-        let (_, nodes) = watch::channel((1..=3).map(node).collect());
+        let (_, nodes) = watch::channel(IndexNodes {
+            all: (1..=3).map(node).collect(),
+            ..Default::default()
+        });
         let clock = Arc::new(SystemClock::new());
         let store = RoutedStore::new(
             (node(9), None),

@@ -9,6 +9,7 @@ use crate::worker::{Step, StepError, Worker};
 use async_trait::async_trait;
 use chunkstore::ChunkStore;
 use index::{Index, ReclaimEntry, ReclaimStep};
+use parking_lot::Mutex;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +24,7 @@ const ENTRIES_PER_STEP: usize = 64;
 #[derive(Debug, Default)]
 pub struct SharedTime {
     total_ms: AtomicU64,
+    ripe: Mutex<BTreeMap<PartitionId, u64>>,
 }
 
 impl SharedTime {
@@ -30,6 +32,12 @@ impl SharedTime {
     #[must_use]
     pub fn total(&self) -> Duration {
         Duration::from_millis(self.total_ms.load(Ordering::Acquire))
+    }
+
+    /// Up to which commit of the partition a whole reclaim grace was observed to pass; 0 for none.
+    #[must_use]
+    pub fn ripe_up_to(&self, partition: PartitionId) -> u64 {
+        self.ripe.lock().get(&partition).copied().unwrap_or(0)
     }
 
     fn set(&self, total: Duration) {
@@ -125,6 +133,7 @@ impl Gc {
         }
         // Only time that is persisted may free anything: after a restart it must not have run back.
         self.shared.set(now);
+        self.shared.ripe.lock().extend(self.ripe.iter().copied());
         self.in_round = true;
         Ok(())
     }

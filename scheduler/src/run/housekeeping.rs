@@ -1,13 +1,18 @@
 //! Small tasks of the index: abandoned uploads, references that interrupted copies left, old outcomes.
 
 use crate::config::SchedulerConfig;
+use crate::plan::gc::{Mark, add_mark, ripe_up_to};
+use crate::run::gc::SharedTime;
 use crate::worker::{Step, StepError, Worker};
 use async_trait::async_trait;
 use bytes::Bytes;
 use index::Index;
+use index::store::StoreError;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::info;
+use types::limits::OUTCOME_TTL;
 use types::{Clock, PartitionId};
 
 /// Records looked at in one step.
@@ -27,20 +32,30 @@ pub struct Housekeeping {
     index: Index,
     config: SchedulerConfig,
     clock: Arc<dyn Clock>,
+    time: Arc<SharedTime>,
+    /// When each partition had which commits, by this process's time since it began.
+    marks: BTreeMap<PartitionId, VecDeque<Mark>>,
     rest: Vec<(Task, PartitionId)>,
     cursor: Option<Bytes>,
     next_audit: Duration,
 }
 
 impl Housekeeping {
-    /// A worker that begins with its first round.
+    /// A worker that begins with its first round. `time` is what the collector has observed.
     #[must_use]
-    pub fn new(index: Index, config: SchedulerConfig, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(
+        index: Index,
+        config: SchedulerConfig,
+        time: Arc<SharedTime>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let next_audit = clock.monotonic();
         Self {
             index,
             config,
             clock,
+            time,
+            marks: BTreeMap::new(),
             rest: Vec::new(),
             cursor: None,
             next_audit,
@@ -61,18 +76,36 @@ impl Housekeeping {
             .collect()
     }
 
+    /// A page of old outcomes. Which are old is told by commits that were seen long ago: operation ids have the
+    /// time of the clocks of those who sent them.
+    async fn outcomes(
+        &mut self,
+        partition: PartitionId,
+        cursor: Option<Bytes>,
+    ) -> Result<Option<Bytes>, StoreError> {
+        let now = self.clock.monotonic();
+        let marks = self.marks.entry(partition).or_default();
+        if cursor.is_none() {
+            let seq = self.index.last_seq(partition).await?;
+            add_mark(marks, Mark { at: now, seq }, OUTCOME_TTL);
+        }
+        match ripe_up_to(marks, now, OUTCOME_TTL) {
+            Some(up_to) => self.index.purge_outcomes(partition, up_to, cursor).await,
+            None => Ok(None),
+        }
+    }
+
     /// Does a page of a task; where to go on, or `None` when it is done.
-    async fn page(&self, task: Task, partition: PartitionId) -> Result<Option<Bytes>, StepError> {
+    async fn page(
+        &mut self,
+        task: Task,
+        partition: PartitionId,
+    ) -> Result<Option<Bytes>, StepError> {
         let cursor = self.cursor.clone();
         match task {
             Task::Outcomes => {
-                // One call deletes a bounded number; it is repeated until there is nothing left to delete.
-                let purged = self
-                    .index
-                    .purge_outcomes(partition)
-                    .await
-                    .map_err(StepError::of)?;
-                Ok((purged > 0).then(Bytes::new))
+                let next = self.outcomes(partition, cursor).await;
+                next.map_err(StepError::of)
             }
             Task::Uploads => {
                 let before_ms = self.config.upload_expiry.map_or(0, |expiry| {
@@ -91,8 +124,9 @@ impl Housekeeping {
                 Ok(page.next)
             }
             Task::References => {
-                let page = self.index.audit_references(partition, cursor, PAGE).await;
-                let page = page.map_err(StepError::of)?;
+                let ripe = self.time.ripe_up_to(partition);
+                let audit = self.index.audit_references(partition, ripe, cursor, PAGE);
+                let page = audit.await.map_err(StepError::of)?;
                 if page.dropped > 0 {
                     info!(%partition, references = page.dropped, "references of interrupted copies dropped");
                 }

@@ -1,6 +1,8 @@
 //! Tests of the executors over an index and disks in memory: what is deleted, abandoned or orphaned is
 //! freed after its grace and never before; what is named never is; what is missing comes back.
 
+mod outcomes;
+
 use super::dirty::DirtyGroups;
 use super::gc::{Gc, SharedTime};
 use super::housekeeping::Housekeeping;
@@ -449,6 +451,7 @@ async fn abandoned_uploads_are_aborted_when_that_is_asked_for() {
     round(&mut Housekeeping::new(
         bench.index.clone(),
         bench.config.clone(),
+        Arc::default(),
         bench.clock(),
     ))
     .await;
@@ -460,6 +463,7 @@ async fn abandoned_uploads_are_aborted_when_that_is_asked_for() {
     round(&mut Housekeeping::new(
         bench.index.clone(),
         bench.config.clone(),
+        Arc::default(),
         bench.clock(),
     ))
     .await;

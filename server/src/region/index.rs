@@ -7,7 +7,7 @@ use crate::format::{self, Formats};
 use anyhow::{Context as _, Result, bail, ensure};
 use index::engine::raft::{ChangeError, RaftEngine, RaftOptions};
 use index::engine::rocks::RocksOptions;
-use index::remote::{RoutedStore, Routing};
+use index::remote::{IndexNodes, RoutedStore, Routing};
 use index::{Index, IndexConfig, StoreError, partition};
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -113,7 +113,7 @@ pub fn open_index(
     config: &Config,
     (me, engine): (NodeId, Option<Arc<RaftEngine>>),
     calls: &Calls,
-    nodes: watch::Receiver<Vec<NodeId>>,
+    nodes: watch::Receiver<IndexNodes>,
     clock: &Arc<dyn Clock>,
     entropy: &Arc<dyn Entropy>,
 ) -> Result<Index> {

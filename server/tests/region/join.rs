@@ -168,3 +168,16 @@ fn a_server_that_does_not_run_is_told() {
     let said = refused(&node, "node list");
     assert!(said.contains("does not run"), "{said}");
 }
+
+#[test]
+fn a_node_whose_deadlines_are_not_those_of_its_region_does_not_start() {
+    let dir = directory();
+    let mut node = region(dir.path(), 1, 2).remove(0);
+    node.server.take().expect("it runs").stop();
+    node.installation.set("write-deadline", "30s");
+    let said = refused(&node, "server");
+    assert!(said.contains("`write_deadline` is 30s"), "{said}");
+    assert!(said.contains("Set it to 20s"), "{said}");
+    node.installation.set("write-deadline", "20s");
+    start(&mut node);
+}

@@ -129,7 +129,6 @@ record! {
         4 => op_id: Option<OpId>,
         5 => outcome: Bytes,
         6 => epoch: u64,
-        7 => now_ms: u64,
     }
 }
 
@@ -336,7 +335,6 @@ impl From<&Batch> for BatchRecord {
             op_id: idempotency.map(|id| id.op_id),
             outcome: idempotency.map_or_else(Bytes::new, |id| id.outcome.clone()),
             epoch: batch.epoch,
-            now_ms: batch.now_ms,
             ..Self::default()
         }
     }
@@ -354,7 +352,6 @@ impl BatchRecord {
             feed: self.feed,
             idempotency: self.op_id.map(|op_id| Idempotency { op_id, outcome }),
             epoch: self.epoch,
-            now_ms: self.now_ms,
         })
     }
 }

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
-use types::PartitionId;
+use types::{NodeId, PartitionId, Planted};
 
 /// Writes and reads that wait; more wait for a place.
 const QUEUE: usize = 1024;
@@ -106,6 +106,11 @@ impl Group {
     /// openraft's view of the group.
     pub fn server(&self) -> RaftServerMetrics<u64, Member> {
         self.server.borrow().clone()
+    }
+
+    /// Who leads, as far as this node has heard.
+    pub fn leader_heard(&self) -> Option<NodeId> {
+        self.server.borrow().current_leader.map(node_id)
     }
 
     /// The members that this node knows.
@@ -244,6 +249,9 @@ impl Group {
     /// # Errors
     /// [`StoreError::NotLeader`] and [`StoreError::Unavailable`].
     pub async fn prove(&self) -> Result<(), StoreError> {
+        if Planted::StaleRead.is_here() && self.server().state == ServerState::Leader {
+            return Ok(());
+        }
         self.lead()?;
         let (answer, proof) = oneshot::channel();
         let queued = self.reads.send(Read { answer }).await;

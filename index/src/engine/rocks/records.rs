@@ -18,6 +18,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
+use types::Planted;
 
 /// Requests that wait for the writer.
 const QUEUE: usize = 1024;
@@ -211,7 +212,7 @@ impl Inner {
             before_sync();
         }
         let mut options = WriteOptions::default();
-        options.set_sync(true);
+        options.set_sync(!Planted::AckBeforeFsync.is_here());
         self.db.write_opt(batch, &options).map_err(|error| {
             let reason = error.into_string();
             tracing::error!(reason, "a write of the log failed: no more are made");

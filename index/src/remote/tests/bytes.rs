@@ -37,23 +37,14 @@ fn batches() -> impl Strategy<Value = Vec<Batch>> {
     });
     let conditions = prop::collection::vec(condition, 0..3);
     let operations = prop::collection::vec(operation, 0..3);
-    let batch = (
+    let batch = (conditions, operations, bytes(), idempotency, any::<u64>());
+    let batch = batch.prop_map(|(conditions, operations, feed, idempotency, epoch)| Batch {
         conditions,
         operations,
-        bytes(),
+        feed,
         idempotency,
-        any::<(u64, u64)>(),
-    );
-    let batch = batch.prop_map(
-        |(conditions, operations, feed, idempotency, (epoch, now_ms))| Batch {
-            conditions,
-            operations,
-            feed,
-            idempotency,
-            epoch,
-            now_ms,
-        },
-    );
+        epoch,
+    });
     prop::collection::vec(batch, 0..3)
 }
 
@@ -91,7 +82,7 @@ fn answers() -> impl Strategy<Value = Result<Answer, StoreError>> {
         any::<u64>().prop_map(Outcome::Committed),
         any::<u32>().prop_map(|index| Outcome::ConditionFailed(index as usize)),
         bytes().prop_map(Outcome::Duplicate),
-        Just(Outcome::Expired),
+        any::<u64>().prop_map(|oldest_kept_ms| Outcome::Expired { oldest_kept_ms }),
     ];
     let entry = prop_oneof![
         (bytes(), versioned()).prop_map(|(key, found)| ScanEntry::Value(key, found)),
@@ -162,7 +153,7 @@ fn the_bytes_of_requests_and_answers_are_pinned() {
     batch.conditions.push(Condition::SeqIs(key("k"), 5));
     let answer = Ok(Answer::Outcomes(vec![
         Outcome::Committed(7),
-        Outcome::Expired,
+        Outcome::Expired { oldest_kept_ms: 9 },
     ]));
     let pinned = [
         (
@@ -173,7 +164,10 @@ fn the_bytes_of_requests_and_answers_are_pinned() {
             encode_request(PARTITION, &Request::Get(key("k"))),
             "010103020102040c0000000000000001636b0001",
         ),
-        (encode_answer(&answer), "010101020b0601010102010703010104"),
+        (
+            encode_answer(&answer),
+            "010101020e0601010102010706010104020109",
+        ),
         (
             encode_answer(&Err(StoreError::NotLeader {
                 partition: PARTITION,
