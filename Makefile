@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help run cluster build test verify fix chaos chaos-failover planted upgrade soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
+.PHONY: help run cluster build test verify fix test-deploy chaos chaos-failover planted upgrade soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
 
 export CAIRN_STARTED_S ?= $(shell date +%s)
 STEP := deploy/dev/step.sh
@@ -44,17 +44,24 @@ test: ## verify, then every test: unit, property, integration, clients, public s
 	@$(STEP) "test: public S3 suite" s3-tests/suite/run.sh
 	@$(STEP) "test: fuzz targets" fuzz/run.sh 5
 
-verify: ## check format, lints, house rules and shell scripts; changes nothing
+verify: ## check format, lints, house rules, shell scripts and what deploy holds; changes nothing
 	@$(STEP) "verify: rustfmt" cargo fmt --all --check
 	@$(STEP) "verify: rustfmt of fuzz" cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@$(STEP) "verify: house rules" cargo test --quiet --locked -p types --test tidy
 	@$(STEP) "verify: shellcheck" deploy/dev/shellcheck.sh
+	@$(STEP) "verify: units, proxy and compose file" deploy/lint.sh
 	@$(STEP) "verify: clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
 
 fix: ## what verify would complain of and a tool can mend: rustfmt, clippy --fix
 	@$(STEP) "fix: clippy" cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets
 	@$(STEP) "fix: rustfmt" cargo fmt --all
 	@$(STEP) "fix: rustfmt of fuzz" cargo fmt --manifest-path fuzz/Cargo.toml
+
+test-deploy: build ## what deploy holds, with the release binary: chart, nodes that find each other, clients behind HAProxy
+	@deploy/dev/deps.sh test
+	@$(STEP) "test-deploy: lints" deploy/lint.sh chart
+	@$(STEP) "test-deploy: nodes join" deploy/image/test.sh
+	@$(STEP) "test-deploy: failover behind HAProxy" deploy/haproxy/failover.sh
 
 chaos: ## clients under faults on the release binary, or CAIRN; CHAOS are its options, as "--seed 7 --runs 20"
 	@deploy/dev/deps.sh test
@@ -86,6 +93,7 @@ soak: ## the long forms of the tests; hours
 	@$(STEP) "soak: index on Raft" cargo test --locked -p index --test raft -- --ignored --nocapture
 	@$(STEP) "soak: upgrade" deploy/upgrade/run.sh
 	@CAIRN_SOAK=1 $(STEP) "soak: S3 clients" s3-tests/clients/run.sh all
+	@$(MAKE) --no-print-directory test-deploy
 	@$(MAKE) --no-print-directory chaos CHAOS="--runs $(CHAOS_RUNS)"
 	@$(MAKE) --no-print-directory planted
 	@$(STEP) "soak: fuzz targets" fuzz/run.sh 600

@@ -46,6 +46,11 @@ packages_to_test="
 iproute2       ip          makes the networks of the chaos runs
 procps         kill        sends signals to the server under test
 shellcheck     shellcheck  checks the shell scripts
+haproxy        haproxy     checks its configuration in deploy, and is run with it
+systemd        systemd-analyze  checks the unit in deploy
+docker-compose docker-compose   checks the compose file in deploy
+curl           curl        asks the servers of deploy's tests how they are
+jq             jq          reads what the nodes of deploy's tests say
 "
 
 is_installed() {

@@ -62,6 +62,7 @@ struct DiskStatus {
 pub fn router(admin: Admin) -> Router {
     Router::new()
         .route("/health/live", get(live))
+        .route("/health/serving", get(serving))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/admin/v1/disks", get(disks))
@@ -73,6 +74,17 @@ async fn live(State(admin): State<Admin>) -> impl IntoResponse {
     match admin.open.get().and_then(|(_, index)| index.failure()) {
         None => (StatusCode::OK, "alive\n".to_owned()),
         Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("restart: {why}\n")),
+    }
+}
+
+/// 200 while this server takes requests, though it may have to refuse writes: what a load balancer asks. One that asked
+/// for more would turn away from all servers at once when disks of a region are lost, and with them from all reads.
+async fn serving(State(admin): State<Admin>) -> impl IntoResponse {
+    let failure = admin.open.get().and_then(|(_, index)| index.failure());
+    if admin.ready.load(Ordering::Relaxed) && failure.is_none() {
+        (StatusCode::OK, "serving\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not serving\n")
     }
 }
 

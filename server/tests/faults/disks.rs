@@ -2,11 +2,14 @@
 
 use crate::common::check;
 use crate::common::objects::{self, assert_right, right_or_refused};
-use crate::common::server::Installation;
+use crate::common::server::{Installation, Server};
+use crate::common::workload::value;
 use crate::media;
 use crate::{BUCKET, filled};
+use http::StatusCode;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Makes `disk` a new disk in the place of the one with this id.
 fn replace(installation: &Installation, disk: &Path, lost: &str) {
@@ -134,6 +137,29 @@ async fn more_lost_disks_than_parity_give_errors() {
         }
     }
     assert!(right_or_refused(&server.s3, BUCKET, &objects).await >= striped);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_must_refuse_writes_still_serves() {
+    let (_dir, installation, server, objects) = filled(0..8).await;
+    let health = |server: &Server, path: &str| server.admin_get(path).map_or(0, |(code, _)| code);
+    assert_eq!(health(&server, "/health/serving"), 200);
+    assert_eq!(server.stop(), Some(0));
+    for disk in &installation.disks[..5] {
+        fs::rename(disk, disk.with_extension("away")).unwrap();
+    }
+    let server = installation.begin();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while health(&server, "/health/serving") != 200 {
+        assert!(Instant::now() < deadline, "{}", installation.log_tail());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(health(&server, "/health/ready"), 503);
+    assert_eq!(health(&server, "/health/live"), 200);
+    let body = value(1, 1 << 20);
+    let put = server.s3.put(BUCKET, "refused", body).await.unwrap();
+    assert_eq!(put.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(server.s3.list(BUCKET).await.unwrap().len(), objects.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,6 +41,12 @@ async fn a_stop_waits_for_uploads_and_a_start_finds_everything() {
         s3.get(BUCKET, "objects/1").await.is_err(),
         "no new connection is taken"
     );
+    let mut health = TcpStream::connect(&admin).unwrap();
+    let request = b"GET /health/serving HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    health.write_all(request).unwrap();
+    let mut answer = String::new();
+    health.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     slow.write_all(&body[1 << 20..]).unwrap();
     let mut answer = String::new();
     let _ = slow.read_to_string(&mut answer);
