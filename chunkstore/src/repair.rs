@@ -12,7 +12,7 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::time::timeout;
-use types::{ChunkId, PgId, ShardSet};
+use types::{ChunkId, DiskId, PgId, ShardSet};
 
 /// How much one call of [`ChunkStore::repair_group`] does.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +48,8 @@ pub struct LostStripe {
     pub intact: usize,
     /// What the other disks answered.
     pub reason: String,
+    /// A disk that the map says can be read did not say what it has: another time it may be rebuilt.
+    pub may_return: bool,
 }
 
 /// What one call did.
@@ -63,8 +65,8 @@ pub struct RepairReport {
     /// just being written, one that a failed write left behind, and one past the end of its chunk look
     /// like this too: only what the index refers to is a loss.
     pub unrecoverable: Vec<LostStripe>,
-    /// Disks that could not be listed: what only they have was not seen.
-    pub unlisted: Vec<(types::DiskId, String)>,
+    /// Disks that the map says can be read and that could not be listed: what only they have was not seen.
+    pub unlisted: Vec<(DiskId, String)>,
     /// Where the next call goes on (`from`); `None` when the whole position was gone through.
     pub next: Option<(ChunkId, u32)>,
 }
@@ -168,7 +170,12 @@ impl Repair<'_> {
         let after = report.next.and_then(|place| last_key_before(pg, place));
         let listing = self.store.list(&self.group, after, LIST_SHARDS).await;
         self.check_listing(&listing)?;
-        report.unlisted = listing.faults;
+        for (disk, why) in listing.faults {
+            let is_known = report.unlisted.iter().any(|(known, _)| *known == disk);
+            if self.should_be_listed(disk) && !is_known {
+                report.unlisted.push((disk, why));
+            }
+        }
         // A disk that filled its page has told of every stripe before its last one.
         let place = |shard: &ShardInfo| (shard.key.chunk, shard.key.stripe);
         let end = listing
@@ -191,6 +198,12 @@ impl Repair<'_> {
             }
         }
         Ok((stripes, end))
+    }
+
+    fn should_be_listed(&self, disk: DiskId) -> bool {
+        let mut disks = self.group.record.disks.iter();
+        let position = disks.position(|at| *at == disk);
+        position.is_some_and(|position| self.group.readable.contains(position))
     }
 
     fn check_listing(&self, listing: &GroupListing) -> Result<(), RepairError> {
@@ -236,7 +249,8 @@ impl Repair<'_> {
         let mut lost = ShardSet::default();
         lost.insert(self.position);
         let wanted = [(self.position, all_blocks(&stripe))];
-        match Gather::new(self.store, &stripe, &wanted, lost).run().await {
+        let gather = Gather::new(self.store, &stripe, &wanted, lost).for_repair();
+        match gather.run().await {
             Ok(cells) => {
                 self.store_on_target(&stripe, &known.info, cells[0].clone())
                     .await?;
@@ -248,6 +262,7 @@ impl Repair<'_> {
                 stripe: stripe.stripe,
                 intact: error.intact,
                 reason: format!("{:?}", error.faults),
+                may_return: error.may_return,
             }),
         }
         Ok(cell_bytes * self.group.record.profile.data() as u64)

@@ -3,8 +3,8 @@ use crate::shard::ShardStore;
 use crate::stripe::writer::Written;
 use crate::testing::{ClusterShape, MemoryCluster, Puts, Reads};
 use std::time::Duration;
+use types::DiskState;
 use types::entropy::{Entropy, SeededEntropy};
-use types::{DiskId, DiskState};
 
 const MIB: usize = 1024 * 1024;
 
@@ -127,10 +127,16 @@ async fn what_cannot_be_rebuilt_is_listed_and_left_alone() {
         assert!(cluster.disk(*disk).lose(key(shard)));
     }
     let count = cluster.shard_count();
+    // Reads have no part in it: what they find of a stripe that is garbage would be asked of repair again.
     let repair = cluster
         .store
         .repair_group(chunk.pg, 1, RepairScope::default());
     let report = repair.await.unwrap();
+    assert_eq!(cluster.take_findings(), []);
+    assert!(
+        !report.unrecoverable[0].may_return,
+        "every disk has answered"
+    );
     let lost: Vec<_> = report
         .unrecoverable
         .iter()
@@ -139,6 +145,39 @@ async fn what_cannot_be_rebuilt_is_listed_and_left_alone() {
     assert_eq!(lost, [(chunk.id, 1)]);
     assert_eq!(report.unrecoverable[0].intact, 3);
     assert_eq!((report.rebuilt, cluster.shard_count()), (0, count));
+}
+
+#[tokio::test]
+async fn a_stripe_may_return_with_a_disk_that_did_not_answer_and_a_disk_that_is_down_is_not_asked()
+{
+    let (cluster, objects) = with_objects().await;
+    let chunk = &objects[5].0.chunks[0];
+    let disks = cluster.store.view().groups[&chunk.pg].disks.clone();
+    for (shard, disk) in disks.iter().enumerate().take(3) {
+        let key = ShardKey {
+            pg: chunk.pg,
+            chunk: chunk.id,
+            stripe: 1,
+            shard: shard as u8,
+        };
+        assert!(cluster.disk(*disk).lose(key));
+    }
+    let repair = async || {
+        let scope = RepairScope::default();
+        let report = cluster.store.repair_group(chunk.pg, 0, scope).await;
+        report.unwrap()
+    };
+    cluster.mark(disks[4], DiskState::Down);
+    let report = repair().await;
+    assert_eq!(report.unlisted, [], "nobody expects an answer of it");
+    assert!(!report.unrecoverable[0].may_return);
+    cluster.mark(disks[4], DiskState::Up);
+    cluster
+        .disk(disks[4])
+        .set_reads(Reads::Slow(Duration::from_secs(5)));
+    let report = repair().await;
+    assert_eq!(report.unlisted.len(), 1);
+    assert!(report.unrecoverable[0].may_return);
 }
 
 #[tokio::test]

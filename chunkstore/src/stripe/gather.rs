@@ -35,6 +35,8 @@ pub(crate) struct Stripe {
 pub(crate) struct TooFewShards {
     pub intact: usize,
     pub faults: Vec<(DiskId, String)>,
+    /// A disk that the map says can be read did not say what it has of the stripe.
+    pub may_return: bool,
 }
 
 /// Blocks of the cell at a position.
@@ -68,8 +70,12 @@ pub(crate) struct Gather<'a> {
     sources: Vec<Source>,
     requests: FuturesUnordered<Request<Answer>>,
     faults: Vec<(DiskId, String)>,
+    /// Positions whose disks did not say what they have.
+    unknown: ShardSet,
     /// Something wanted cannot be had, or not soon: rebuild.
     rebuilds: bool,
+    /// For repair: findings, reported once the stripe is found to be one that can be rebuilt.
+    held: Option<Vec<Finding>>,
 }
 
 impl<'a> Gather<'a> {
@@ -85,7 +91,9 @@ impl<'a> Gather<'a> {
             sources: vec![Source::default(); stripe.group.record.profile.shards()],
             requests: FuturesUnordered::new(),
             faults: Vec::new(),
+            unknown: ShardSet::default(),
             rebuilds: false,
+            held: None,
         };
         for (position, source) in gather.sources.iter_mut().enumerate() {
             source.is_lost = lost.contains(position) || stripe.group.disk(position).is_none();
@@ -103,6 +111,14 @@ impl<'a> Gather<'a> {
         gather
     }
 
+    /// For repair, which is what findings lead to: those met in a stripe that cannot be rebuilt are not reported, or
+    /// what a delete or a failed write left behind would be found again for ever.
+    #[must_use]
+    pub fn for_repair(self) -> Self {
+        let held = Some(Vec::new());
+        Self { held, ..self }
+    }
+
     /// The wanted blocks, in the order of `wanted`. Faults met on the way are reported.
     pub async fn run(mut self) -> Result<Vec<Bytes>, TooFewShards> {
         let options = self.store.options;
@@ -110,6 +126,9 @@ impl<'a> Gather<'a> {
         let mut timer = std::pin::pin!(sleep(options.hedge_after));
         loop {
             if let Some(cells) = self.assemble() {
+                for finding in self.held.take().unwrap_or_default() {
+                    self.store.health.finding(finding);
+                }
                 for request in std::mem::take(&mut self.requests) {
                     if self.sources[request.position].is_slow {
                         request.leave_running(
@@ -234,6 +253,7 @@ impl<'a> Gather<'a> {
             let disk = request.disk.id();
             self.faults
                 .push((disk, "it did not answer in time".to_owned()));
+            self.unknown.insert(request.position);
             self.sources[request.position].is_lost = true;
             self.sources[request.position].asked = None;
             report_silence(&*self.store.health, disk, waited);
@@ -258,19 +278,31 @@ impl<'a> Gather<'a> {
         self.rebuilds = true;
         let disk = self.stripe.group.record.disks[position];
         let shard = self.key(position);
-        tracing::warn!(%disk, pg = %shard.pg, chunk = %shard.chunk, stripe = shard.stripe, %fault,
-            "shard cannot be read");
         counter!(metrics::READS_FAILED).increment(1);
         self.faults.push((disk, fault.to_string()));
+        if self.held.is_some() {
+            tracing::debug!(%disk, ?shard, %fault, "shard cannot be read for repair");
+        } else {
+            tracing::warn!(%disk, pg = %shard.pg, chunk = %shard.chunk, stripe = shard.stripe, %fault,
+                "shard cannot be read");
+        }
         let fault = match fault {
             ReadShardError::Missing { .. } => ShardFault::Missing,
             ReadShardError::Damaged { reason, .. } => ShardFault::Damaged(reason),
-            ReadShardError::Failed { reason, .. } => ShardFault::Unreadable(reason),
+            ReadShardError::Failed { reason, .. } => {
+                self.unknown.insert(position);
+                ShardFault::Unreadable(reason)
+            }
             ReadShardError::Unreachable { reason, .. } => {
+                self.unknown.insert(position);
                 return self.store.health.unreachable(disk, &reason);
             }
         };
-        self.store.health.finding(Finding { shard, disk, fault });
+        let finding = Finding { shard, disk, fault };
+        match &mut self.held {
+            Some(held) => held.push(finding),
+            None => self.store.health.finding(finding),
+        }
     }
 
     /// The disk verified the bytes; this checks that they are the ones asked for.
@@ -334,16 +366,18 @@ impl<'a> Gather<'a> {
 
     fn too_few(self) -> TooFewShards {
         let record = &self.stripe.group.record;
-        let mut faults = self.faults;
+        let (mut faults, mut unknown) = (self.faults, self.unknown);
         for (position, disk) in record.disks.iter().enumerate() {
             if self.stripe.group.disk(position).is_none() {
                 faults.push((*disk, "it cannot be reached".to_owned()));
+                unknown.insert(position);
             }
         }
         let intact = self.sources.iter().filter(|source| source.has(&self.span));
         TooFewShards {
             intact: intact.count(),
             faults,
+            may_return: unknown.0 & self.stripe.group.readable.0 != 0,
         }
     }
 }

@@ -8,11 +8,15 @@ use types::{ClusterView, PgId};
 
 /// Single shards remembered; with more, their groups are walked whole.
 const SHARDS_MAX: usize = 4096;
+/// Single shards put aside at the most.
+const ASIDE_MAX: usize = 4096;
 
 #[derive(Debug, Default)]
 struct Waiting {
     shards: BTreeSet<ShardKey>,
     groups: BTreeSet<PgId>,
+    /// Shards that could not be mended, and are not worth another try for now.
+    aside: BTreeSet<ShardKey>,
 }
 
 /// What to look at. Shared by those who find damage and the worker that repairs it.
@@ -29,9 +33,12 @@ impl DirtyGroups {
         self.added.notify_one();
     }
 
-    /// Adds one shard that is missing or damaged.
+    /// Adds one shard that is missing or damaged, unless it is put aside.
     pub fn add_shard(&self, shard: ShardKey) {
         let mut waiting = self.waiting.lock();
+        if waiting.aside.contains(&shard) {
+            return;
+        }
         if waiting.shards.len() < SHARDS_MAX {
             waiting.shards.insert(shard);
         } else {
@@ -50,6 +57,32 @@ impl DirtyGroups {
         let mut waiting = self.waiting.lock();
         waiting.groups.extend(groups);
         waiting.shards.extend(shards);
+    }
+
+    /// Puts a shard aside: it is not taken, whoever adds it, until [`release`](Self::release). False when there is
+    /// no room for it.
+    #[must_use]
+    pub fn put_aside(&self, shard: ShardKey) -> bool {
+        let mut waiting = self.waiting.lock();
+        let has_room = waiting.aside.len() < ASIDE_MAX;
+        if has_room {
+            waiting.aside.insert(shard);
+            waiting.shards.remove(&shard);
+        }
+        has_room
+    }
+
+    /// Lets what was put aside wait again, without waking whoever waits for additions.
+    pub fn release(&self) {
+        let mut waiting = self.waiting.lock();
+        let aside = std::mem::take(&mut waiting.aside);
+        waiting.shards.extend(aside);
+    }
+
+    /// True when a group waits.
+    #[must_use]
+    pub fn has_groups(&self) -> bool {
+        !self.waiting.lock().groups.is_empty()
     }
 
     /// Takes a single shard.
@@ -95,7 +128,7 @@ impl DirtyGroups {
         self.added.notified().await;
     }
 
-    /// Shards and groups that wait.
+    /// Shards and groups that wait, without those put aside.
     #[must_use]
     pub fn len(&self) -> usize {
         let waiting = self.waiting.lock();

@@ -22,6 +22,8 @@ use std::time::Duration;
 use types::entropy::SeededEntropy;
 use types::{Clock, DiskState, Manifest, ManifestId};
 
+mod repair;
+
 const GRACE: Duration = Duration::from_secs(50);
 const HOUR: Duration = Duration::from_secs(3600);
 
