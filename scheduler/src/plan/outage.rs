@@ -41,33 +41,67 @@ pub struct Witness {
 /// How long ago one node (the first) last heard another (the second). A pair that is not there was never heard.
 pub type Heard = BTreeMap<(NodeId, NodeId), Duration>;
 
+/// Who hears whom within a limit, as the node `me` knows it.
+struct Links<'a> {
+    heard: &'a Heard,
+    me: NodeId,
+    limit: Duration,
+}
+
+impl Links<'_> {
+    fn age(&self, one: NodeId, other: NodeId) -> Duration {
+        let age = self.heard.get(&(one, other)).copied();
+        age.unwrap_or(Duration::MAX)
+    }
+
+    fn hears(&self, one: NodeId, other: NodeId) -> bool {
+        one == other || self.age(one, other) < self.limit
+    }
+
+    fn linked(&self, one: NodeId, other: NodeId) -> bool {
+        self.hears(one, other) && self.hears(other, one)
+    }
+
+    /// Beats between `me` and the node have been missing for half the limit, in either direction: it is likely to
+    /// be on its way out, and who has noticed before `me` is not.
+    fn is_fading(&self, node: NodeId) -> bool {
+        self.age(self.me, node).max(self.age(node, self.me)) >= self.limit / 2
+    }
+}
+
 /// The nodes of `all` in which every two have heard each other within `limit`, `me` among them.
 ///
 /// Nodes that `me` and they have not heard are left out first. Of the rest, as long as some two do not hear each
-/// other, the one leaves that most others do not hear; between equals the one with fewer disks, then the one in
-/// another zone than `me`. Who turns out to hear all who are left comes back, so nobody is out without need; but
-/// more might stay with another choice.
+/// other, one leaves: rather one that is marked `down` already, then one that is fading from `me`, then the one that
+/// has lost the most links, then the one that the most others do not hear; between equals the one with fewer disks,
+/// then the one in another zone than `me`. Who turns out to hear all who are left comes back, so nobody is out without
+/// need; but more might stay with another choice.
 #[must_use]
-pub fn connected(all: &[Witness], me: NodeId, heard: &Heard, limit: Duration) -> BTreeSet<NodeId> {
-    let hears = |one: NodeId, other: NodeId| {
-        one == other || heard.get(&(one, other)).is_some_and(|age| *age < limit)
-    };
-    let linked = |one: NodeId, other: NodeId| hears(one, other) && hears(other, one);
+pub fn connected(
+    all: &[Witness],
+    me: NodeId,
+    heard: &Heard,
+    (down, limit): (&BTreeSet<NodeId>, Duration),
+) -> BTreeSet<NodeId> {
+    let links = Links { heard, me, limit };
+    let linked = |one, other| links.linked(one, other);
     let my_zone = all.iter().find(|node| node.id == me).map(|node| node.zone);
     let mut kept: Vec<&Witness> = all.iter().filter(|node| linked(me, node.id)).collect();
     loop {
-        let deaf = |node: &Witness| {
-            kept.iter()
-                .filter(|other| !linked(node.id, other.id))
-                .count()
-        };
+        let count = |is: &dyn Fn(&Witness) -> bool| kept.iter().filter(|node| is(node)).count();
+        let unlinked = |node: &Witness| count(&|other| !linked(node.id, other.id));
+        let unheard = |node: &Witness| count(&|other| !links.hears(other.id, node.id));
         let worst = kept
             .iter()
-            .filter(|node| node.id != me && deaf(node) > 0)
+            .filter(|node| node.id != me && unlinked(node) > 0)
             .max_by_key(|node| {
                 let is_elsewhere = Some(node.zone) != my_zone;
                 (
-                    deaf(node),
+                    // A choice that was made stays: another one would cost a second node.
+                    down.contains(&node.id),
+                    links.is_fading(node.id),
+                    unlinked(node),
+                    unheard(node),
                     std::cmp::Reverse(node.disks),
                     is_elsewhere,
                     node.id,
@@ -91,6 +125,31 @@ pub fn connected(all: &[Witness], me: NodeId, heard: &Heard, limit: Duration) ->
     kept.into_iter().map(|node| node.id).collect()
 }
 
+/// True when the nodes that are `well` are the better part of a region: they have half of its disks, or more than half
+/// of its zones stand, each with half of its disks.
+///
+/// A keeper that hears fewer is rather out itself. It could not store a change without a quorum of the index, but
+/// that may be a few nodes of many, and the map would give the others up. Disks alone do not tell: one zone may have
+/// more of them than all others, and writes go on without it.
+fn are_most(all: &[Witness], well: &BTreeSet<NodeId>) -> bool {
+    let mut zones: BTreeMap<ZoneId, (usize, usize)> = BTreeMap::new();
+    for node in all {
+        let (disks, disks_well) = zones.entry(node.zone).or_default();
+        *disks += node.disks;
+        if well.contains(&node.id) {
+            *disks_well += node.disks;
+        }
+    }
+    // A zone without disks is none for writes.
+    zones.retain(|_, (disks, _)| *disks > 0);
+    let is_half = |disks: usize, disks_well: usize| 2 * disks_well >= disks;
+    let (disks, disks_well) = zones
+        .values()
+        .fold((0, 0), |sum, zone| (sum.0 + zone.0, sum.1 + zone.1));
+    let standing = zones.values().filter(|zone| is_half(zone.0, zone.1));
+    is_half(disks, disks_well) || 2 * standing.count() > zones.len()
+}
+
 /// What whoever keeps the map remembers while it does so.
 #[derive(Debug)]
 pub struct OutageWatch {
@@ -98,6 +157,8 @@ pub struct OutageWatch {
     began: Duration,
     /// Since when nodes that are marked down have been heard again.
     well_since: BTreeMap<NodeId, Duration>,
+    /// Who was not well at the last decision.
+    doubted: BTreeSet<NodeId>,
 }
 
 impl OutageWatch {
@@ -107,15 +168,16 @@ impl OutageWatch {
         Self {
             began: now,
             well_since: BTreeMap::new(),
+            doubted: BTreeSet::new(),
         }
     }
 
     /// The nodes that the map should have marked down, given that it has `down` marked at monotonic time `now`.
     ///
-    /// A node that is not heard is out at once. One that is heard again stays out for
+    /// A node is out once two decisions in a row find it so: while one dies, the others notice at different times, and
+    /// what is known at one moment may speak against the wrong one. One that is heard again stays out for
     /// [`OutageLimits::trust_after`]. Nothing changes while the keeper is so new that it cannot have heard
-    /// everybody, nor when those it hears have less than half of the disks: then it is rather the keeper that is
-    /// out, and writes could not go on with what is left anyway.
+    /// everybody, nor when it hears the lesser part of the region: then it is rather the keeper that is out.
     pub fn decide(
         &mut self,
         all: &[Witness],
@@ -127,11 +189,11 @@ impl OutageWatch {
         if now < self.began + limits.suspect_after {
             return down.clone();
         }
-        let well = connected(all, me, heard, limits.suspect_after);
-        let disks =
-            |nodes: &mut dyn Iterator<Item = &Witness>| nodes.map(|node| node.disks).sum::<usize>();
-        let disks_well = disks(&mut all.iter().filter(|node| well.contains(&node.id)));
-        if 2 * disks_well < disks(&mut all.iter()) {
+        let well = connected(all, me, heard, (down, limits.suspect_after));
+        let ids = all.iter().map(|node| node.id);
+        let doubted: BTreeSet<NodeId> = ids.filter(|node| !well.contains(node)).collect();
+        let before = std::mem::replace(&mut self.doubted, doubted);
+        if !are_most(all, &well) {
             return down.clone();
         }
         self.well_since
@@ -142,7 +204,10 @@ impl OutageWatch {
         let is_out = |node: NodeId| {
             let since = self.well_since.get(&node);
             let trusted = since.is_some_and(|since| *since + limits.trust_after <= now);
-            !well.contains(&node) || (down.contains(&node) && node != me && !trusted)
+            match down.contains(&node) {
+                true => node != me && !trusted,
+                false => !well.contains(&node) && before.contains(&node),
+            }
         };
         all.iter()
             .map(|node| node.id)
