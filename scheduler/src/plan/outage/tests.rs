@@ -73,6 +73,18 @@ fn a_link_that_is_cut_one_way_counts_as_cut() {
     assert_eq!(out(&all, 11, &from_me), [31]);
 }
 
+/// 21 is dying; the keeper still hears it, but beats are missing, and its last one said that it did not hear 31.
+#[test]
+fn who_has_lost_a_dying_node_before_the_keeper_stays() {
+    let mut all = nodes(1);
+    all[1].disks = 9;
+    let mut heard = heard(&all, |_, _| false);
+    for (one, other, age_ms) in [(11, 21, 800), (21, 11, 900), (31, 21, 800), (21, 31, 1100)] {
+        heard.insert((NodeId(one), NodeId(other)), Duration::from_millis(age_ms));
+    }
+    assert_eq!(out(&all, 11, &heard), [21]);
+}
+
 /// Zones 1 and 2 do not hear each other, and both hear zone 3: one of the two goes, not both, and never mine.
 #[test]
 fn of_two_zones_with_a_cut_link_one_stays() {
