@@ -12,9 +12,10 @@ use std::time::Duration;
 /// is gone is at least this, so it is short here.
 const PATIENCE: Duration = Duration::from_millis(1_000);
 
-/// How long a fault acts, and how long everything is left alone after it.
+/// How long a fault acts, and how long everything is left alone after it: a zone is back in the cluster map when it was
+/// heard for five seconds, and with two zones away nothing can be written.
 const FAULT: Duration = Duration::from_secs(8);
-const REST: Duration = Duration::from_secs(4);
+const REST: Duration = Duration::from_secs(10);
 
 /// What is tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
