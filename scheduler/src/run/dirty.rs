@@ -15,7 +15,7 @@ const ASIDE_MAX: usize = 4096;
 struct Waiting {
     shards: BTreeSet<ShardKey>,
     groups: BTreeSet<PgId>,
-    /// Shards that could not be mended, and are not worth another try for now.
+    /// Shards that could not be mended, and are not tried again before a release.
     aside: BTreeSet<ShardKey>,
 }
 

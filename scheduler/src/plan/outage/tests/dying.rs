@@ -165,29 +165,29 @@ fn run(plan: &Plan) -> Vec<(u64, BTreeSet<NodeId>)> {
     let (mut beats, mut decides) = (plan.beats, plan.decides);
     let mut watch = OutageWatch::new(Duration::ZERO);
     let (mut down, mut changes) = (BTreeSet::new(), Vec::new());
-    for now in 0..END_MS {
-        let was_gone = now > 0 && world.is_gone(now - 1);
-        if plan.fate == Fate::Dies && was_gone && !world.is_gone(now) {
+    for time in 0..END_MS {
+        let was_gone = time > 0 && world.is_gone(time - 1);
+        if plan.fate == Fate::Dies && was_gone && !world.is_gone(time) {
             // A new process has heard nobody, and beats at once.
             world.peers[plan.victim] = Peer::default();
-            beats[plan.victim] = now;
+            beats[plan.victim] = time;
         }
-        world.deliver(now);
+        world.deliver(time);
         for (from, next) in beats.iter_mut().enumerate() {
-            if now >= *next {
-                *next = now + EVERY_MS + world.random(plan.jitter);
+            if time >= *next {
+                *next = time + EVERY_MS + world.random(plan.jitter);
                 for to in (0..3).filter(|to| *to != from) {
-                    world.send(from, to, now, false);
+                    world.send(from, to, time, false);
                 }
             }
         }
-        if now >= decides {
-            decides = now + EVERY_MS + world.random(plan.jitter);
-            let heard = world.heard(me, now);
-            let (at, limits) = (MS(now), OutageLimits::default());
+        if time >= decides {
+            decides = time + EVERY_MS + world.random(plan.jitter);
+            let heard = world.heard(me, time);
+            let (at, limits) = (MS(time), OutageLimits::default());
             let decided = watch.decide(&all, node(me), &heard, (&down, at), limits);
             if decided != down {
-                changes.push((now, decided.clone()));
+                changes.push((time, decided.clone()));
                 down = decided;
             }
         }
