@@ -276,8 +276,9 @@ async fn decide(
     let id = found.record.bucket;
     let owner = ctx.owner(found.record.partition)?;
     if !is_empty(owner, id).await? {
-        let reopened = set_phase(owner, id, closing, BucketPhase::Open).await?;
-        return Ok(reopened.map_or(Closed::Elsewhere, |_| Closed::Reopened));
+        // Where that fails, another process has found the same, and reopened it.
+        set_phase(owner, id, closing, BucketPhase::Open).await?;
+        return Ok(Closed::Reopened);
     }
     if !abort_uploads(owner, id, closing.seq).await? {
         return Ok(Closed::Elsewhere);
@@ -361,22 +362,32 @@ async fn finish_deletion(
     name: &str,
     found: Loaded<BucketName>,
 ) -> Result<(), StoreError> {
-    let id = found.record.bucket;
-    let owner = ctx.owner(found.record.partition)?;
-    if let Some(state) = load::<BucketState>(owner, &state_key(id)).await? {
-        let mut draft = Draft::default();
-        draft.expect(&state_key(id), Some(state.seq));
-        draft.delete(&state_key(id));
-        bucket_config::delete_all(owner, &mut draft, id).await?;
-        draft.tell(&event(EventKind::BucketRemoved, id));
-        draft.commit(owner).await?;
-    }
+    remove_state(ctx.owner(found.record.partition)?, found.record.bucket).await?;
     let mut draft = Draft::default();
     draft.expect(&name_key(name), Some(found.seq));
     draft.delete(&name_key(name));
     draft.delete(&owned_key(&found.record.owner, name));
     draft.commit(ctx.control()).await?;
     Ok(())
+}
+
+/// Removes the state of a bucket whose name is being deleted: nobody makes it again.
+async fn remove_state(owner: &PartitionOwner, id: BucketId) -> Result<(), StoreError> {
+    for _ in 0..ATTEMPTS {
+        let Some(state) = load::<BucketState>(owner, &state_key(id)).await? else {
+            return Ok(());
+        };
+        let mut draft = Draft::default();
+        draft.expect(&state_key(id), Some(state.seq));
+        draft.delete(&state_key(id));
+        bucket_config::delete_all(owner, &mut draft, id).await?;
+        draft.tell(&event(EventKind::BucketRemoved, id));
+        // Another process that found the bucket empty may have written the state once more.
+        if seq_of(draft.commit(owner).await?).is_some() {
+            return Ok(());
+        }
+    }
+    Err(contended())
 }
 
 /// Called by whoever meets a bucket that is closing: waits for its deletion, or, if that was
