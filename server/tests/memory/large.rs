@@ -47,10 +47,15 @@ async fn up_and_down(length: u64, times: u64) -> u64 {
     peak
 }
 
+/// What the scaled-down form, whose peaks are a tenth of the real ones, may be off beside: some buffers and arenas.
+fn noise() -> u64 {
+    if soak() { 0 } else { 8 * MIB }
+}
+
 fn assert_flat(small: u64, large: u64) {
     assert!(large <= limit(), "{} is over the limit", mib(large));
     assert!(
-        large * 100 <= small * GROWTH_PERCENT_MAX,
+        large * 100 <= (small + noise()) * GROWTH_PERCENT_MAX,
         "memory grows with the size of objects: {} and then {}",
         mib(small),
         mib(large)

@@ -1,7 +1,7 @@
 //! Clients that take their time, by fault or on purpose: they keep memory neither from the process nor
 //! from others.
 
-use crate::clients::{self, Onlooker};
+use crate::clients::{self, Beside, Onlooker};
 use crate::common::s3::S3;
 use crate::common::workload::value;
 use crate::process::{memory, mib, reset_peak};
@@ -49,7 +49,8 @@ async fn quick_clients(s3: &S3, until: Instant) -> u64 {
 async fn look(what: &str, s3: &S3, pid: u32) {
     let started = Instant::now();
     let until = started + patience();
-    let onlooker = Onlooker::start(s3, BUCKET).await;
+    // It may be told to come back before the slow ones have given way.
+    let onlooker = Onlooker::beside(s3, BUCKET, Beside::Crowd).await;
     let quick = quick_clients(s3, until).await;
     let (median, longest) = onlooker.stop().await;
     let memory = memory(pid);
