@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help run cluster build test verify fix test-deploy chaos chaos-failover planted upgrade soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
+.PHONY: help run cluster build test verify fix test-deploy chaos chaos-failover sim planted upgrade soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
 
 export CAIRN_STARTED_S ?= $(shell date +%s)
 STEP := deploy/dev/step.sh
@@ -13,6 +13,7 @@ SECONDS_PER_FUZZ_TARGET ?= 60
 SOAK_MINUTES ?= 60
 CHAOS ?=
 CHAOS_RUNS ?= 60
+SEEDS ?= 0..2000
 TRIALS ?= 20
 
 comma := ,
@@ -47,6 +48,7 @@ test: ## verify, then every test: unit, property, integration, clients, public s
 verify: ## check format, lints, house rules, shell scripts and what deploy holds; changes nothing
 	@$(STEP) "verify: rustfmt" cargo fmt --all --check
 	@$(STEP) "verify: rustfmt of fuzz" cargo fmt --manifest-path fuzz/Cargo.toml --check
+	@$(STEP) "verify: rustfmt of sim" cargo fmt --manifest-path sim/Cargo.toml --check
 	@$(STEP) "verify: house rules" cargo test --quiet --locked -p types --test tidy
 	@$(STEP) "verify: shellcheck" deploy/dev/shellcheck.sh
 	@$(STEP) "verify: units, proxy and compose file" deploy/lint.sh
@@ -56,6 +58,7 @@ fix: ## what verify would complain of and a tool can mend: rustfmt, clippy --fix
 	@$(STEP) "fix: clippy" cargo clippy --fix --allow-dirty --allow-staged --workspace --all-targets
 	@$(STEP) "fix: rustfmt" cargo fmt --all
 	@$(STEP) "fix: rustfmt of fuzz" cargo fmt --manifest-path fuzz/Cargo.toml
+	@$(STEP) "fix: rustfmt of sim" cargo fmt --manifest-path sim/Cargo.toml
 
 test-deploy: build ## what deploy holds, with the release binary: chart, nodes that find each other, clients behind HAProxy
 	@deploy/dev/deps.sh test
@@ -68,6 +71,10 @@ chaos: ## clients under faults on the release binary, or CAIRN; CHAOS are its op
 	@[ -n "$${CAIRN:-}" ] || $(MAKE) --no-print-directory build
 	@$(STEP) "chaos: build" cargo build --locked -p chaos
 	@$(STEP) "chaos" s3-tests/chaos/run.sh $(CHAOS)
+
+sim: ## the simulation: its tests, and the seeds SEEDS in release (or SIM, as "--seed 7" to see what happens in one)
+	@deploy/dev/rocksdb.sh >/dev/null
+	@$(STEP) "sim" sim/run.sh $(or $(SIM),--seeds $(SEEDS))
 
 planted: ## a server with each of the planted bugs must be found wanting by chaos
 	@deploy/dev/deps.sh test
@@ -95,6 +102,7 @@ soak: ## the long forms of the tests; hours
 	@CAIRN_SOAK=1 $(STEP) "soak: S3 clients" s3-tests/clients/run.sh all
 	@$(MAKE) --no-print-directory test-deploy
 	@$(MAKE) --no-print-directory chaos CHAOS="--runs $(CHAOS_RUNS)"
+	@$(MAKE) --no-print-directory sim
 	@$(MAKE) --no-print-directory planted
 	@$(STEP) "soak: fuzz targets" fuzz/run.sh 600
 

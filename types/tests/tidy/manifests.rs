@@ -20,7 +20,7 @@ const DIRECTION: &[(&str, &str)] = &[
     ("s3-tests", "types"),
     ("chaos", "types s3-tests"),
     ("fuzz", "types index chunkstore gateway"),
-    ("sim", "types index chunkstore gateway scheduler server"),
+    ("sim", "types index chunkstore scheduler s3-tests"),
 ];
 
 /// Third-party crates, who may depend on them, and who may in tests besides.
@@ -35,7 +35,7 @@ const FENCES: &[(&str, &str, &str)] = &[
     ("x509-parser", "rpc", ""),
     ("h2", "rpc", ""),
     ("aws-sigv4", "server s3-tests bench", "gateway"),
-    ("anyhow", "server sim bench chaos", "s3-tests"),
+    ("anyhow", "server bench chaos", "s3-tests"),
 ];
 
 /// What would bring I/O, a runtime or a wire protocol into `types`.
