@@ -39,6 +39,7 @@ pub mod owner;
 pub mod partition;
 pub mod remote;
 pub mod store;
+pub mod until_known;
 
 pub use api::{
     Bucket, BucketPage, CommittedVersion, CompleteUpload, CopyMeta, CopyObject, CopySource,
