@@ -2,7 +2,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .NOTPARALLEL:
-.PHONY: help run cluster build test verify fix test-deploy chaos chaos-failover sim planted upgrade soak soak-memory clients s3-tests fuzz bench bench-growth clean-cache
+.PHONY: help run cluster build test verify fix test-deploy chaos chaos-failover sim planted upgrade soak soak-memory clients s3-tests fuzz bench bench-region bench-growth clean-cache
 
 export CAIRN_STARTED_S ?= $(shell date +%s)
 STEP := deploy/dev/step.sh
@@ -128,6 +128,11 @@ fuzz: ## run each fuzz target for SECONDS_PER_FUZZ_TARGET
 bench: ## measure the release binary, or CAIRN, against the goals: all rows, or ROWS="put-4k get-4k"
 	@[ -n "$${CAIRN:-}" ] || $(MAKE) --no-print-directory build
 	@deploy/bench/bench.sh
+
+bench-region: ## what a region costs beside one server: the release binary, or CAIRN; needs jq
+	@deploy/dev/deps.sh test
+	@[ -n "$${CAIRN:-}" ] || $(MAKE) --no-print-directory build
+	@deploy/bench/region.sh
 
 bench-growth: ## fill a server to each of GROWTH_OBJECTS and write what each size costs into deploy/growth; hours
 	@[ -n "$${CAIRN:-}" ] || $(MAKE) --no-print-directory build

@@ -2,7 +2,8 @@
 # region.sh: what a region costs beside one server, on this machine: the same loads on a server with nine disks, on a
 # region of three zones with one process each (5+4), and on one whose roles are processes of their own. CPU is that of all
 # processes of a role for one operation; what comes before the operations is taken out by running each load twice, once
-# with a third of the operations. A Markdown table goes to BENCH_RESULTS (bench-results).
+# with a third of the operations. No gateway has a cache, so that every read goes to the chunks. A Markdown table goes to
+# BENCH_RESULTS (bench-results).
 #
 # CAIRN          the binary to be measured; the release build of this clone if it is not set
 # BENCH_DATA     a directory on the disk to be measured
@@ -10,14 +11,14 @@ set -euo pipefail
 # shellcheck source=deploy/bench/binary.sh
 . "$(dirname "${BASH_SOURCE[0]}")/binary.sh"
 
-# Name, operation, size, connections, operations of the longer run.
+# Name, operation, size, connections, operations of the longer run, objects that are read.
 loads=(
-    "put-4k put 4KiB 16 9000"
-    "get-4k get 4KiB 16 24000"
-    "put-1m put 1MiB 16 900"
-    "get-1m get 1MiB 16 1800"
-    "put-64m put 64MiB 4 18"
-    "get-64m get 64MiB 4 45"
+    "put-4k put 4KiB 16 9000 0"
+    "get-4k get 4KiB 16 24000 48"
+    "put-1m put 1MiB 16 1200 0"
+    "get-1m get 1MiB 16 4500 16"
+    "put-64m put 64MiB 4 36 0"
+    "get-64m get 64MiB 4 120 4"
 )
 tries=300
 ticks=$(getconf CLK_TCK)
@@ -39,7 +40,7 @@ trap 'stop_all; rm -rf "$copy" "$made"' EXIT
 start() {
     local role=$1 log=$2
     shift 2
-    "$copy" server "$@" >>"$log" 2>&1 &
+    "$copy" server --cache-memory 0 "$@" >>"$log" 2>&1 &
     pids+=($!)
     roles+=("$role")
 }
@@ -65,26 +66,28 @@ cpu() {
     done | awk '{ sum[$1] += $2 } END { for (role in sum) print role, sum[role] }' | sort
 }
 
-# one ENDPOINT OPERATION SIZE CONNECTIONS COUNT JSON
+# one ENDPOINT OPERATION SIZE CONNECTIONS COUNT OBJECTS
 one() {
-    "$copy" bench run --endpoint "$1" --mix "$2=1" --size "$3" --connections "$4" --operations "$5" --objects 48 \
-        --warm-up 0s --duration 120s --json "$6" >/dev/null
+    local objects=()
+    [ "$6" -eq 0 ] || objects=(--objects "$6")
+    "$copy" bench run --endpoint "$1" --mix "$2=1" --size "$3" --connections "$4" --operations "$5" "${objects[@]}" \
+        --warm-up 0s --duration 120s --json "$data/report.json" >/dev/null
 }
 
 # measure ENDPOINT NAME: a line of the table for each load.
 measure() {
-    local endpoint=$1 name=$2 load work operation size connections count before between after line
+    local endpoint=$1 name=$2 load work operation size connections count objects before between after line
     for load in "${loads[@]}"; do
-        read -r work operation size connections count <<<"$load"
+        read -r work operation size connections count objects <<<"$load"
         before=$(cpu)
-        one "$endpoint" "$operation" "$size" "$connections" $((count / 3)) "$data/report.json"
+        one "$endpoint" "$operation" "$size" "$connections" $((count / 3)) "$objects"
         between=$(cpu)
-        one "$endpoint" "$operation" "$size" "$connections" "$count" "$data/report.json"
+        one "$endpoint" "$operation" "$size" "$connections" "$count" "$objects"
         after=$(cpu)
         line=$(paste <(echo "$before") <(echo "$between") <(echo "$after") | awk -v hz="$ticks" -v n=$((count - count / 3)) '
             { each = ($6 - 2 * $4 + $2) * 1000 / hz / n; sum += each; split_up = split_up sprintf("%s %.3f, ", $1, each) }
             END { sub(/, $/, "", split_up); printf "%.3f | %s", sum, split_up }')
-        echo "| $work | $name | $(jq -r '"\(.ops_per_second | floor) | \(.p50_ms) | \(.p99_ms)"' "$data/report.json") | $line |" |
+        echo "| $work | $name | $(jq -r '"\(.ops_per_second | floor) | \(.latency_ms.p50) | \(.latency_ms.p99)"' "$data/report.json") | $line |" |
             tee -a "$results/$label.md"
     done
 }

@@ -4,6 +4,7 @@ pub mod bench;
 pub mod check;
 pub mod cluster;
 pub mod config;
+pub mod discard;
 pub mod disk;
 pub mod finalise;
 pub mod node;

@@ -1,7 +1,6 @@
 //! Which directory is which disk: the first start gives directories an identity, later ones find their
 //! disks by it. Nothing is ever formatted on a guess.
 
-use crate::config::Config;
 use anyhow::{Result, bail, ensure};
 use chunkstore::CATALOG_FOLDER;
 use chunkstore::identity::{self, Identity};
@@ -242,10 +241,43 @@ pub fn reconcile(
     Ok(Some(next))
 }
 
+/// The disks that a server has, and whose they are.
+#[derive(Debug)]
+pub struct OwnDisks {
+    /// The installation.
+    pub installation: InstallationId,
+    /// The region.
+    pub region: RegionId,
+    /// The node.
+    pub node: NodeId,
+    /// Those of the cluster map, in use and of this node.
+    pub in_use: Vec<DiskId>,
+}
+
+impl OwnDisks {
+    /// Those of `node` in a map.
+    #[must_use]
+    pub fn of(map: &ClusterMap, node: NodeId) -> Self {
+        let is_own = |disk: &&DiskInfo| disk.node == node && disk.state != DiskState::Removed;
+        Self {
+            installation: map.installation,
+            region: map.region,
+            node,
+            in_use: map
+                .disks
+                .iter()
+                .filter(is_own)
+                .map(|disk| disk.id)
+                .collect(),
+        }
+    }
+}
+
 /// Gives the positions of `lost` to the disk that took its place; each group gets a new version. Done again,
 /// it does what was left undone: the change of the groups is stored in steps.
 fn substitute(view: &mut ClusterView, lost: DiskId, identity: &Identity) {
-    let Some(place) = view.map.disks.iter_mut().find(|info| info.id == lost) else {
+    let is_place = |info: &&mut DiskInfo| info.id == lost && info.node == identity.node;
+    let Some(place) = view.map.disks.iter_mut().find(is_place) else {
         return;
     };
     place.state = DiskState::Removed;
@@ -286,32 +318,25 @@ pub fn warn_of_missing(found: &[FoundDisk]) {
 /// # Errors
 /// The directory is not one of the configuration, is not empty, or it is not clear which disk is lost.
 pub fn replace(
-    config: &Config,
-    view: &ClusterView,
+    data: &[PathBuf],
+    own: &OwnDisks,
     directory: &Path,
     lost: Option<DiskId>,
     entropy: &dyn Entropy,
 ) -> Result<(DiskId, DiskId)> {
     ensure!(
-        config.data.iter().any(|dir| dir == directory),
+        data.iter().any(|dir| dir == directory),
         "{}: is not one of the directories of --data",
         directory.display()
     );
-    let found = survey(&config.data)?;
+    let found = survey(data)?;
     let present: BTreeSet<DiskId> = found
         .iter()
         .filter_map(|disk| disk.identity.as_ref())
         .map(|id| id.disk)
         .collect();
-    let in_use = view
-        .map
-        .disks
-        .iter()
-        .filter(|info| info.state != DiskState::Removed);
-    let missing: Vec<DiskId> = in_use
-        .map(|info| info.id)
-        .filter(|id| !present.contains(id))
-        .collect();
+    let is_missing = |disk: &&DiskId| !present.contains(disk);
+    let missing: Vec<DiskId> = own.in_use.iter().filter(is_missing).copied().collect();
     let lost = match (lost, missing.as_slice()) {
         (Some(lost), missing) if missing.contains(&lost) => lost,
         (Some(lost), _) => bail!("disk {lost} is not missing; `cairn disk list` shows which are"),
@@ -328,11 +353,10 @@ pub fn replace(
         ),
     };
     let disk = DiskId((u128::from(entropy.next_u64()) << 64) | u128::from(entropy.next_u64()));
-    let installation = view.map.installation;
     let made = Identity {
-        installation,
-        region: REGION,
-        node: NODE,
+        installation: own.installation,
+        region: own.region,
+        node: own.node,
         disk,
         replaces: Some(lost),
     };

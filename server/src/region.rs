@@ -39,9 +39,10 @@ pub mod testing;
 mod tokens;
 mod trust;
 
-use crate::assemble::{Parts, Storage};
+use crate::assemble::{OpenDisk, Parts, Storage};
 use crate::cluster::{Cluster, EvidenceQueue, Health};
 use crate::config::{Config, NodeConfig};
+use crate::disks::OwnDisks;
 use crate::format::Formats;
 use crate::workers::Workers;
 use ::index::Index;
@@ -76,6 +77,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 use types::clock::SystemClock;
 use types::entropy::OsEntropy;
 use types::{Clock, ClusterView, Entropy, NodeId, Role};
@@ -148,18 +150,16 @@ impl Region {
         let (server, operator) = started
             .listen(node, service, parts, engine.as_ref())
             .await?;
-        let first = home.first_view()?;
-        if let Some(engine) = &engine {
-            let forms = first.is_some().then(|| (me, started.address.clone()));
-            tokio::select! {
-                taken = index::take_part(config, engine, forms) => taken?,
-                () = stop.cancelled() => anyhow::bail!("stopped while waiting for other index nodes"),
+        let begun = started.begin(config, (&index, engine.as_ref()), stop).await;
+        let (view, opened) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                drop(operator);
+                server.shutdown().await;
+                close(&index, engine).await;
+                return Err(error);
             }
-        }
-        index::settle_view(&index, first.as_ref(), &started.formats, stop).await?;
-        deadlines::agree(&index, config, stop).await?;
-        let (view, opened) = own::open_own(config, &index, me, &started.clock).await?;
-        home.forget_first_view()?;
+        };
         cluster.publish(view.clone());
 
         let (health, queue) = Health::new(Arc::clone(&dirty));
@@ -277,6 +277,16 @@ impl Region {
         self.tasks.shutdown().await;
         self.server.shutdown().await;
         self.engine
+    }
+}
+
+/// A database that is still open while the process ends makes a crash of that.
+async fn close(index: &Index, engine: Option<Arc<RaftEngine>>) {
+    if let Err(error) = index.close().await {
+        warn!(%error, "the index did not close cleanly");
+    }
+    if let Some(engine) = engine {
+        engine.shutdown().await;
     }
 }
 
@@ -406,6 +416,30 @@ impl Started {
             worker: worker.subscribe(),
             dirty: Arc::clone(dirty),
         }
+    }
+
+    /// Takes part in the index, and opens the disks by the map that it holds.
+    async fn begin(
+        &self,
+        config: &Config,
+        (index, engine): (&Index, Option<&Arc<RaftEngine>>),
+        stop: &CancellationToken,
+    ) -> Result<(ClusterView, Vec<OpenDisk>)> {
+        let first = self.home.first_view()?;
+        if let Some(engine) = engine {
+            let forms = first.is_some().then(|| (self.me, self.address.clone()));
+            tokio::select! {
+                taken = index::take_part(config, engine, forms) => taken?,
+                () = stop.cancelled() => anyhow::bail!("stopped while waiting for other index nodes"),
+            }
+        }
+        index::settle_view(index, first.as_ref(), &self.formats, stop).await?;
+        deadlines::agree(index, config, stop).await?;
+        let (view, opened) = own::open_own(config, index, self.me, &self.clock).await?;
+        self.home.forget_first_view()?;
+        self.home
+            .save_disks(&OwnDisks::of(&view.map, self.me).in_use)?;
+        Ok((view, opened))
     }
 
     /// The engine, on a node that keeps the index.

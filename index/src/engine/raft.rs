@@ -60,6 +60,9 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// What the engine keeps in its directory.
+pub const FOLDERS: [&str; 3] = ["log", "state", "snapshots"];
+
 /// Told once why the engine has ended.
 pub type OnFailure = Box<dyn Fn(&str) + Send + Sync>;
 

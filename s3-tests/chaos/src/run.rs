@@ -54,11 +54,11 @@ pub async fn run(target: &mut dyn Target, plan: &Plan, duration: Duration) -> Re
     running.stop().await;
     running.write_again().await;
     running.read_all().await;
-    let is_lost = |step: &Step| matches!(step.fault, Fault::DeleteDisk { .. });
-    let is_whole = !steps.iter().any(is_lost);
+    tokio::task::block_in_place(|| target.replace_lost())?;
+    ended.extend(tokio::task::block_in_place(|| wait_until_ready(target))?);
     if wait_for_repair(target, &running).await? {
         read_without_each(target, &running).await?;
-    } else if is_whole {
+    } else {
         let what = format!("not repaired {REPAIR:?} after the last fault");
         running.record().add_wrong(what);
     }

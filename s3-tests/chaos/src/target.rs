@@ -104,6 +104,14 @@ pub trait Target {
         Vec::new()
     }
 
+    /// Puts empty disks in the place of those that were deleted, where that is done before the target is looked at.
+    ///
+    /// # Errors
+    /// When a disk is not accepted.
+    fn replace_lost(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// Whether everything that is to be repaired has been.
     ///
     /// # Errors

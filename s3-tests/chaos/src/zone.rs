@@ -90,6 +90,12 @@ impl Zone {
         true
     }
 
+    /// The disks that were deleted, as the server would see it.
+    pub fn disks_without_identity(&self) -> impl Iterator<Item = &PathBuf> {
+        let disks = self.disks.iter();
+        disks.filter(|disk| !disk.join("identity").exists())
+    }
+
     /// Watches the disks and these directories below the root from now on, so that power can be lost. They must be
     /// on one file system.
     pub fn watch(&mut self, directories: &[&str]) {
@@ -377,7 +383,7 @@ fn fill(disk: &Path) -> Result<()> {
 }
 
 /// Removes what is in a directory; files that come and go meanwhile are no error.
-fn empty(directory: &Path) {
+pub fn empty(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
         let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));

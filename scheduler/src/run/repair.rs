@@ -158,7 +158,15 @@ impl Repair {
                 self.dirty.put_back([*pg], []);
             }
         }
-        for disk in returned::remembered(&self.index).await? {
+        let remembered = returned::remembered(&self.index).await?;
+        // Another has taken its place, and is on the list itself.
+        let removed = |disk: &DiskId| view.map.state(*disk) == DiskState::Removed;
+        returned::forget(
+            &self.index,
+            &remembered.iter().copied().filter(removed).collect(),
+        )
+        .await?;
+        for disk in remembered {
             let back = view.map.state(disk).takes_writes();
             if back && self.returned.insert(disk) {
                 view.on_disk(disk)

@@ -3,10 +3,12 @@
 use crate::cli::ReplaceDisk;
 use crate::cluster::state_name;
 use crate::config::{Config, Source};
-use crate::disks;
+use crate::disks::{self, OwnDisks};
 use crate::format;
-use anyhow::{Context, Result};
+use crate::region::home::NodeHome;
+use anyhow::{Context, Result, ensure};
 use index::{Index, IndexConfig};
+use std::path::PathBuf;
 use std::sync::Arc;
 use types::clock::SystemClock;
 use types::entropy::OsEntropy;
@@ -15,6 +17,9 @@ use types::{ClusterView, DiskId, DiskState};
 /// Prints each disk of the map, where it is, and its state.
 pub fn list(source: Source) -> Result<()> {
     let config = Config::load(&source)?;
+    if let Some(node) = &config.node {
+        return list_of_node(&config.data, &NodeHome::open(&node.dir)?);
+    }
     let view = stored_view(&config)?;
     let found = disks::survey(&config.data)?;
     for info in view
@@ -37,6 +42,27 @@ pub fn list(source: Source) -> Result<()> {
     Ok(())
 }
 
+/// Prints the disks that a node had at its last start, and where they are.
+fn list_of_node(data: &[PathBuf], home: &NodeHome) -> Result<()> {
+    let found = disks::survey(data)?;
+    for disk in home.disks()? {
+        let is_here = |found: &&disks::FoundDisk| {
+            let identity = found.identity.as_ref();
+            identity.is_some_and(|identity| identity.disk == disk)
+        };
+        let place = found.iter().find(is_here);
+        let place = place.map_or("(missing)".to_owned(), |found| {
+            found.directory.display().to_string()
+        });
+        println!("{disk}  {place}");
+    }
+    for disk in found.iter().filter(|disk| disk.identity.is_none()) {
+        println!("{:32}  {}", "(no disk)", disk.directory.display());
+    }
+    println!("`cairn admin status` shows the state of each disk of the region");
+    Ok(())
+}
+
 /// Puts an empty directory in the place of a lost disk.
 pub fn replace(command: ReplaceDisk) -> Result<()> {
     let config = Config::load(&command.source)?;
@@ -44,10 +70,10 @@ pub fn replace(command: ReplaceDisk) -> Result<()> {
         DiskId::parse(text)
             .with_context(|| format!("`{text}` is not a disk id; `cairn disk list` shows them"))
     });
-    let view = stored_view(&config)?;
+    let own = own_disks(&config)?;
     let (lost, disk) = disks::replace(
-        &config,
-        &view,
+        &config.data,
+        &own,
         &command.directory,
         lost.transpose()?,
         &OsEntropy,
@@ -57,6 +83,26 @@ pub fn replace(command: ReplaceDisk) -> Result<()> {
         command.directory.display()
     );
     Ok(())
+}
+
+/// The disks of the server of this configuration, which is stopped.
+fn own_disks(config: &Config) -> Result<OwnDisks> {
+    let Some(node) = &config.node else {
+        return Ok(OwnDisks::of(&stored_view(config)?.map, disks::NODE));
+    };
+    let home = NodeHome::open(&node.dir)?;
+    ensure!(
+        !home.is_running(),
+        "node {} runs: stop it first",
+        home.name()
+    );
+    let identity = home.identity();
+    Ok(OwnDisks {
+        installation: identity.installation,
+        region: identity.region,
+        node: identity.node,
+        in_use: home.disks()?,
+    })
 }
 
 fn stored_view(config: &Config) -> Result<ClusterView> {

@@ -1,7 +1,9 @@
 //! The commands that ask a running node: `cairn admin`, `cairn index`, `cairn ca`.
 
+use super::discard;
 use super::finalise;
 use super::socket::Asked;
+use crate::config::Source;
 use crate::region::report::{Report, groups_table};
 use crate::region::rotation::AuthorityReport;
 use crate::region::socket::{NodeRequest, ReplaceRequest};
@@ -41,6 +43,8 @@ pub enum IndexCommand {
     Remove(OneNode),
     /// Put one node in the place of another, which may be dead.
     Replace(ReplaceNode),
+    /// Put aside what this node has of the index, which was lost or put back; its server must be stopped.
+    Discard(Box<Source>),
 }
 
 /// A command about one node.
@@ -111,6 +115,7 @@ pub fn index(command: IndexCommand) -> Result<()> {
         IndexCommand::Remove(OneNode { node, asked }) => {
             asked.have_done("/v1/index/remove", &NodeRequest { node })
         }
+        IndexCommand::Discard(source) => discard::run(&source),
         IndexCommand::Replace(ReplaceNode { old, new, asked }) => {
             asked.have_done("/v1/index/replace", &ReplaceRequest { old, new })
         }

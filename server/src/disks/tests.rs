@@ -15,12 +15,6 @@ fn started(root: &Path, count: usize) -> (Vec<PathBuf>, ClusterView) {
     (data, view)
 }
 
-fn config(data: &[PathBuf]) -> Config {
-    let mut source = crate::config::Source::default();
-    source.settings.data = Some(data.to_vec());
-    Config::load(&source).unwrap()
-}
-
 #[test]
 fn six_directories_become_four_plus_two() {
     let dir = tempfile::tempdir().unwrap();
@@ -96,8 +90,8 @@ fn a_replacement_takes_every_position_of_the_lost_disk() {
     let lost = view.map.disks[4].id;
     std::fs::remove_dir_all(&data[4]).unwrap();
     let made = replace(
-        &config(&data),
-        &view,
+        &data,
+        &OwnDisks::of(&view.map, NODE),
         &data[4],
         None,
         &SeededEntropy::new(9),
@@ -122,9 +116,9 @@ fn a_replacement_takes_every_position_of_the_lost_disk() {
 fn replacing_is_refused_when_it_is_not_clear_what_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let (data, view) = started(dir.path(), 6);
-    let config = config(&data);
+    let own = OwnDisks::of(&view.map, NODE);
     let refusal = |directory: &Path| {
-        replace(&config, &view, directory, None, &SeededEntropy::new(9))
+        replace(&data, &own, directory, None, &SeededEntropy::new(9))
             .unwrap_err()
             .to_string()
     };

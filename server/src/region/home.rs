@@ -6,6 +6,7 @@
 //! ca.key ca.pem    the cluster's authority, only where it is kept; ca-<fingerprint>.key and .pem are its successors
 //! root-key.json    the root user's key pair, the same on all nodes
 //! peers.toml       the nodes and addresses that were known last: what a start begins with
+//! disks.toml       the disks that the node had at its last start: what is missing when it is stopped
 //! first-map.bin    the first cluster map, only on the first node and until it is stored
 //! admin.sock       what the `cairn` commands talk to while the server runs
 //! ```
@@ -18,7 +19,7 @@ use rpc::identity::{
 };
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use types::{ClusterMap, ClusterView, InstallationId, NodeId, RegionId, envelope};
+use types::{ClusterMap, ClusterView, DiskId, InstallationId, NodeId, RegionId, envelope};
 
 const NODE_FILE: &str = "node.toml";
 const KEY_FILE: &str = "node.key";
@@ -28,6 +29,7 @@ const AUTHORITY_KEY_FILE: &str = "ca.key";
 const AUTHORITY_FILE: &str = "ca.pem";
 const FURTHER_AUTHORITY: &str = "ca-";
 const PEERS_FILE: &str = "peers.toml";
+const DISKS_FILE: &str = "disks.toml";
 const FIRST_MAP_FILE: &str = "first-map.bin";
 const SOCKET_FILE: &str = "admin.sock";
 
@@ -91,6 +93,11 @@ struct NodeFile {
 struct PeersFile {
     #[serde(default)]
     peers: Vec<PeerLine>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct DisksFile {
+    disks: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -252,6 +259,12 @@ impl NodeHome {
         socket_in(&self.dir)
     }
 
+    /// Whether a server of this node answers the `cairn` commands.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(self.socket()).is_ok()
+    }
+
     /// Key, certificate and trusted authorities.
     ///
     /// # Errors
@@ -404,6 +417,37 @@ impl NodeHome {
             peers: lines.collect(),
         };
         self.write(PEERS_FILE, toml::to_string(&file)?.as_bytes())
+    }
+
+    /// The disks of the node in the map at its last start.
+    ///
+    /// # Errors
+    /// It was never started by this version; the file cannot be read.
+    pub fn disks(&self) -> Result<Vec<DiskId>> {
+        let path = self.dir.join(DISKS_FILE);
+        let text = std::fs::read_to_string(&path).with_context(|| {
+            format!(
+                "cannot read {}, which a start of the node writes: start it once",
+                path.display()
+            )
+        })?;
+        let file: DisksFile = toml::from_str(&text).with_context(|| path.display().to_string())?;
+        let parse = |text: &String| {
+            DiskId::parse(text)
+                .with_context(|| format!("{}: `{text}` is no disk id", path.display()))
+        };
+        file.disks.iter().map(parse).collect()
+    }
+
+    /// Keeps which disks the node has. Durable on return.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn save_disks(&self, disks: &[DiskId]) -> Result<()> {
+        let file = DisksFile {
+            disks: disks.iter().map(ToString::to_string).collect(),
+        };
+        self.write(DISKS_FILE, toml::to_string(&file)?.as_bytes())
     }
 
     /// The first view of the region, if it still has to be stored.

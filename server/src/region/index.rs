@@ -4,8 +4,8 @@ use super::calls::Calls;
 use crate::config::Config;
 use crate::disks::REGION;
 use crate::format::{self, Formats};
-use anyhow::{Context as _, Result, bail, ensure};
-use index::engine::raft::{ChangeError, RaftEngine, RaftOptions};
+use anyhow::{Context as _, Result, anyhow, bail, ensure};
+use index::engine::raft::{ChangeError, RaftEngine, RaftOptions, StartError};
 use index::engine::rocks::RocksOptions;
 use index::remote::{IndexNodes, RoutedStore, Routing};
 use index::{Index, IndexConfig, StoreError, partition};
@@ -91,7 +91,13 @@ pub async fn take_part(
     engine: &Arc<RaftEngine>,
     forms: Option<(NodeId, String)>,
 ) -> Result<()> {
-    engine.start().await?;
+    engine.start().await.map_err(|error| match error {
+        StartError::RolledBack(why) => anyhow!(
+            "{why}. If the right index directory is still there, give it back. If it is lost, run `cairn index discard` \
+             here and start the node: it serves without the index, and goes on to say how it gets it again"
+        ),
+        StartError::Failed(_) => error.into(),
+    })?;
     let Some((me, address)) = forms else {
         return Ok(());
     };

@@ -10,6 +10,8 @@ mod common;
 mod create;
 mod gateways;
 mod join;
+mod lost_disk;
 mod nodes;
+mod restored;
 mod serving;
 mod upgrade;

@@ -8,6 +8,9 @@
 //! What is remembered is kept in memory, and written now and then; how often a node was started is written
 //! when it says hello. A copy of a disk from before the last start is always found out, one from after it
 //! by each peer that has been up since.
+//!
+//! Once every group goes on without a node, nothing counts on what it promised: it is forgotten, and may come back with
+//! an empty disk as a member that was never seen.
 
 use super::entry::{LogIdRecord, VoteRecord};
 use super::log_store::{kind, read, record_key};
@@ -24,9 +27,8 @@ use types::{NodeId, PartitionId, envelope};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the disk of index node {node} has gone back in time: node {witness} has seen it {seen}, the disk \
-     has {found}. It may have forgotten votes and entries that the others count on, so it takes no part. \
-     Remove node {node} from its groups, give the machine an empty index folder and a node id that was \
-     never used, and add it as a new node"
+     has {found}. It may have forgotten votes and entries that the others count on, so it takes no part: \
+     with an empty folder it may come back once it has been removed from its groups"
 )]
 pub struct RolledBack {
     /// The node.
@@ -100,13 +102,21 @@ impl Peers {
         }
     }
 
-    /// Takes a node's hello: what was known of it before. What it says is stored on return.
+    /// Takes a node's hello: what was known of it before, unless it `may_be_member` of no group. What it says is stored
+    /// on return.
     ///
     /// # Errors
     /// When it cannot be stored.
-    pub async fn hello(&self, hello: &NodeRecord) -> Result<Option<NodeRecord>, String> {
+    pub async fn hello(
+        &self,
+        hello: &NodeRecord,
+        may_be_member: bool,
+    ) -> Result<Option<NodeRecord>, String> {
         let known = {
             let mut peers = self.peers.lock();
+            if !may_be_member {
+                peers.remove(&hello.node);
+            }
             let known = peers.get(&hello.node).cloned();
             let peer = peers.entry(hello.node).or_default();
             if hello.starts > peer.starts {

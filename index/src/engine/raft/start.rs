@@ -292,7 +292,11 @@ impl RaftEngine {
 
     /// Answers a hello with what is known of its sender.
     pub(super) async fn take_hello(&self, hello: &NodeRecord) -> ResponseRecord {
-        match self.peers.hello(hello).await {
+        match self
+            .peers
+            .hello(hello, self.may_be_member(hello.node))
+            .await
+        {
             Ok(known) => ResponseRecord {
                 hello: Some(known.unwrap_or_default()),
                 ..ResponseRecord::default()
@@ -302,6 +306,18 @@ impl RaftEngine {
                 ..ResponseRecord::default()
             },
         }
+    }
+
+    /// False if every group is known here to go on without `node`.
+    fn may_be_member(&self, node: u64) -> bool {
+        let groups = self.groups.read();
+        let is_in = |group: &Arc<Group>| {
+            let metrics = group.raft.metrics();
+            let metrics = metrics.borrow();
+            let membership = metrics.membership_config.membership();
+            membership.get_node(&node).is_some() || membership.nodes().next().is_none()
+        };
+        groups.len() < self.options.partitions.len() || groups.values().any(is_in)
     }
 }
 

@@ -117,12 +117,10 @@ impl Target for Machine {
     fn inspect(&mut self) -> Result<Inspection> {
         self.zone.stop()?;
         let mut inspection = self.check()?;
-        for disk in &self.zone.disks {
-            if !disk.join("identity").exists() {
-                let mut command = self.zone.command(&self.binary);
-                command.args(["disk", "replace"]).arg(disk);
-                run(command.args(directories(&self.zone)))?;
-            }
+        for disk in self.zone.disks_without_identity() {
+            let mut command = self.zone.command(&self.binary);
+            command.args(["disk", "replace"]).arg(disk);
+            run(command.args(directories(&self.zone)))?;
         }
         let first = inspection.missing_shards;
         let mut repairs = 0;

@@ -6,7 +6,7 @@ use super::{Disks, Inspection, PATIENCE, Target, revive, wait_until_ready};
 use crate::faults::{Fault, Kind, Shape};
 use crate::native;
 use crate::net::Network;
-use crate::zone::{Zone, run};
+use crate::zone::{Zone, empty, run};
 use anyhow::{Context, Result};
 use s3_tests::s3::S3;
 use serde_json::Value;
@@ -205,6 +205,27 @@ impl Target for Region {
 
     fn harmless(&self) -> Vec<Fault> {
         (0..ZONES).map(|zone| Fault::Kill { zone }).collect()
+    }
+
+    fn replace_lost(&mut self) -> Result<()> {
+        for zone in &mut self.zones {
+            let lost: Vec<PathBuf> = zone.disks_without_identity().cloned().collect();
+            if lost.is_empty() {
+                continue;
+            }
+            zone.stop()?;
+            for disk in &lost {
+                // What the process still wrote there before it stopped.
+                empty(disk);
+                let mut command = zone.command(&self.binary);
+                run(command
+                    .args(["disk", "replace"])
+                    .arg(disk)
+                    .args(settings(zone)))?;
+            }
+            zone.start(&self.binary)?;
+        }
+        Ok(())
     }
 
     fn is_repaired(&self) -> Result<bool> {

@@ -66,7 +66,7 @@ fn what_was_seen_only_grows_and_outlives_a_restart() {
         peers.saw(7, GROUP, Vote::new_committed(3, 1), None);
         peers.saw(7, GROUP, Vote::new(2, 2), Some(log_id(2, 90)));
         let hello = known(4, 40, Vote::default(), None);
-        let before = peers.hello(&hello).await.expect("it is stored");
+        let before = peers.hello(&hello, true).await.expect("it is stored");
         let before = before.expect("it was seen");
         assert_eq!(
             before.groups[0].last,
@@ -77,7 +77,7 @@ fn what_was_seen_only_grows_and_outlives_a_restart() {
     runtime.block_on(async {
         let peers = Peers::open(records(dir.path())).expect("it opens");
         let hello = known(5, 50, Vote::default(), None);
-        let before = peers.hello(&hello).await.expect("it is stored");
+        let before = peers.hello(&hello, true).await.expect("it is stored");
         let before = before.expect("it was stored");
         assert_eq!((before.starts, before.nonce), (4, 40));
         assert_eq!(
