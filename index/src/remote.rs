@@ -9,10 +9,12 @@
 //! # To ensure correctness
 //! - Only the leader answers, and it proves that it leads for each read; so it does not matter who asks, nor how old
 //!   the asker's idea of the leader is.
+//! - Reads that go together (`reads.rs`) are proven together, after each of them was asked for.
 //! - A commit is sent again only when it was certainly not acted on. Otherwise it is `Indeterminate`, and whoever
 //!   has an operation id asks again with it.
 
 mod message;
+mod reads;
 mod request;
 mod routed;
 mod service;
@@ -42,7 +44,7 @@ pub enum CallError {
 /// How much is expected of an answer, so that whoever carries it can keep long ones out of the way of short ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerSize {
-    /// Outcomes, or one value of at most `types::limits::VALUE_BYTES_MAX`.
+    /// Outcomes, or values of at most `types::limits::VALUE_BYTES_MAX` together.
     Short,
     /// A page of records, which may have megabytes.
     Page,

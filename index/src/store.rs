@@ -8,6 +8,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::time::Duration;
+use types::limits::VALUE_BYTES_MAX;
 use types::{NodeId, OpId, PartitionId};
 
 /// Sequence of a commit in its partition: 1, 2, 3 ... without a gap.
@@ -194,6 +195,20 @@ pub enum StoreError {
     Full,
 }
 
+/// What [`IndexStore::get_many`] has found so far.
+#[derive(Debug, Default)]
+pub struct ValuesOfMany(pub Vec<Option<Versioned>>, usize);
+
+impl ValuesOfMany {
+    /// False, and `found` is left out, if there is no room for it.
+    pub fn take(&mut self, found: Option<Versioned>) -> bool {
+        self.1 += found.as_ref().map_or(0, |found| found.value.len());
+        let has_room = self.0.is_empty() || self.1 <= VALUE_BYTES_MAX;
+        self.0.extend(has_room.then_some(found));
+        has_room
+    }
+}
+
 /// An ordered, durable map of keys per partition, changed by conditional batches.
 ///
 /// # To ensure correctness
@@ -222,6 +237,22 @@ pub trait IndexStore: Send + Sync + std::fmt::Debug {
         partition: PartitionId,
         key: &[u8],
     ) -> Result<Option<Versioned>, StoreError>;
+
+    /// The values of `keys`, in their order, as of one moment or of several after the call. It ends before the keys
+    /// do when the next value would make it longer than [`VALUE_BYTES_MAX`] in all, but not before the first one.
+    async fn get_many(
+        &self,
+        partition: PartitionId,
+        keys: &[Bytes],
+    ) -> Result<Vec<Option<Versioned>>, StoreError> {
+        let mut values = ValuesOfMany::default();
+        for key in keys {
+            if !values.take(self.get(partition, key).await?) {
+                break;
+            }
+        }
+        Ok(values.0)
+    }
 
     /// One page of a range.
     async fn scan(

@@ -50,10 +50,12 @@ use crate::engine::rocks::records::Records;
 use crate::engine::rocks::replica::Replica;
 use crate::engine::rocks::space::Space;
 use crate::store::{
-    Batch, Change, IndexStore, Outcome, ScanPage, ScanRequest, Seq, StoreError, Versioned,
+    Batch, Change, IndexStore, Outcome, ScanPage, ScanRequest, Seq, StoreError, ValuesOfMany,
+    Versioned,
 };
 use ::types::{Clock, NodeId, PartitionId};
 use async_trait::async_trait;
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -278,6 +280,21 @@ impl IndexStore for RaftEngine {
         key: &[u8],
     ) -> Result<Option<Versioned>, StoreError> {
         self.prove(partition).await?.get(key)
+    }
+
+    async fn get_many(
+        &self,
+        partition: PartitionId,
+        keys: &[Bytes],
+    ) -> Result<Vec<Option<Versioned>>, StoreError> {
+        let proof = self.prove(partition).await?;
+        let mut values = ValuesOfMany::default();
+        for key in keys {
+            if !values.take(proof.get(key)?) {
+                break;
+            }
+        }
+        Ok(values.0)
     }
 
     async fn scan(

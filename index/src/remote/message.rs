@@ -23,6 +23,7 @@ record! {
         /// After this commit, or up to it.
         6 => seq: u64,
         7 => limit: u64,
+        8 => keys: Vec<Bytes>,
     }
 }
 
@@ -50,6 +51,8 @@ record! {
         6 => changes: Vec<ChangeRecord>,
         7 => seq: u64,
         8 => error: Option<ErrorRecord>,
+        /// Of several keys, where there is one the value.
+        9 => values: Vec<MaybeValueRecord>,
     }
 }
 
@@ -69,6 +72,13 @@ record! {
     pub struct ValueRecord {
         1 => seq: u64,
         2 => value: Bytes,
+    }
+}
+
+record! {
+    /// What was found of one of several keys.
+    pub struct MaybeValueRecord {
+        1 => found: Option<ValueRecord>,
     }
 }
 
@@ -110,6 +120,7 @@ mod ask {
     pub const CHANGES: u8 = 4;
     pub const TRIM: u8 = 5;
     pub const LAST_SEQ: u8 = 6;
+    pub const GET_MANY: u8 = 7;
 }
 
 /// Numbers of errors.
@@ -141,6 +152,10 @@ pub fn encode_request(partition: PartitionId, request: &Request) -> Bytes {
             record.kind = ask::GET;
             record.key = key.clone();
         }
+        Request::GetMany(keys) => {
+            record.kind = ask::GET_MANY;
+            record.keys.clone_from(keys);
+        }
         Request::Scan(scan) => {
             record.kind = ask::SCAN;
             record.scan = ScanRecord::from(scan);
@@ -171,6 +186,7 @@ pub fn decode_request(bytes: Bytes) -> Result<(PartitionId, Request), CodecError
             Command::Trim(_) => return Err(CodecError::Kind("a commit")),
         },
         ask::GET => Request::Get(record.key),
+        ask::GET_MANY => Request::GetMany(record.keys),
         ask::SCAN => Request::Scan(record.scan.into()),
         ask::CHANGES => Request::Changes {
             after: record.seq,
@@ -194,6 +210,10 @@ pub fn encode_answer(answer: &Result<Answer, StoreError>) -> Bytes {
         Ok(Answer::Value(found)) => {
             record.kind = ask::GET;
             record.found = found.as_ref().map(ValueRecord::from);
+        }
+        Ok(Answer::Values(values)) => {
+            record.kind = ask::GET_MANY;
+            record.values = values.iter().map(MaybeValueRecord::from).collect();
         }
         Ok(Answer::Page(page)) => {
             record.kind = ask::SCAN;
@@ -232,6 +252,10 @@ pub fn decode_answer(
             Answer::Outcomes(outcomes.collect::<Result<_, _>>()?)
         }
         ask::GET => Answer::Value(record.found.map(Into::into)),
+        ask::GET_MANY => {
+            let values = record.values.into_iter();
+            Answer::Values(values.map(|value| value.found.map(Into::into)).collect())
+        }
         ask::SCAN => Answer::Page(ScanPage {
             entries: record.entries.into_iter().map(Into::into).collect(),
             more: record.more,
@@ -310,6 +334,15 @@ impl From<&Versioned> for ValueRecord {
         Self {
             seq: found.seq,
             value: found.value.clone(),
+            ..Default::default()
+        }
+    }
+}
+
+impl From<&Option<Versioned>> for MaybeValueRecord {
+    fn from(found: &Option<Versioned>) -> Self {
+        Self {
+            found: found.as_ref().map(ValueRecord::from),
             ..Default::default()
         }
     }

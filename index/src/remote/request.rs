@@ -14,6 +14,8 @@ pub enum Request {
     Commit(Vec<Batch>),
     /// [`IndexStore::get`].
     Get(Bytes),
+    /// [`IndexStore::get_many`].
+    GetMany(Vec<Bytes>),
     /// [`IndexStore::scan`].
     Scan(ScanRequest),
     /// [`IndexStore::changes`].
@@ -36,6 +38,8 @@ pub enum Answer {
     Outcomes(Vec<Outcome>),
     /// Of [`Request::Get`].
     Value(Option<Versioned>),
+    /// Of [`Request::GetMany`]: of the first keys, of one at least.
+    Values(Vec<Option<Versioned>>),
     /// Of [`Request::Scan`].
     Page(ScanPage),
     /// Of [`Request::Changes`].
@@ -57,7 +61,9 @@ impl Request {
     pub fn answer_size(&self) -> AnswerSize {
         match self {
             Self::Scan(_) | Self::Changes { .. } => AnswerSize::Page,
-            Self::Commit(_) | Self::Get(_) | Self::Trim(_) | Self::LastSeq => AnswerSize::Short,
+            Self::Commit(_) | Self::Get(_) | Self::GetMany(_) | Self::Trim(_) | Self::LastSeq => {
+                AnswerSize::Short
+            }
         }
     }
 
@@ -70,6 +76,7 @@ impl Request {
         Ok(match self {
             Self::Commit(batches) => Answer::Outcomes(store.commit_many(partition, batches).await?),
             Self::Get(key) => Answer::Value(store.get(partition, &key).await?),
+            Self::GetMany(keys) => Answer::Values(store.get_many(partition, &keys).await?),
             Self::Scan(request) => Answer::Page(store.scan(partition, request).await?),
             Self::Changes { after, limit } => {
                 Answer::Changes(store.changes(partition, after, limit).await?)

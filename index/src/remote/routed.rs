@@ -1,6 +1,7 @@
 //! Finds the leader of a partition and asks it.
 
 use super::message::{decode_answer, encode_request};
+use super::reads::Reads;
 use super::request::{Answer, Request};
 use super::{CallError, IndexCaller};
 use crate::store::{
@@ -62,13 +63,20 @@ impl Default for Routing {
 /// The partitions of a region, wherever they are led.
 #[derive(Debug)]
 pub struct RoutedStore {
+    router: Arc<Router>,
+    reads: Mutex<BTreeMap<PartitionId, Arc<Reads>>>,
+}
+
+/// Finds leaders and asks them.
+#[derive(Debug)]
+pub struct Router {
     me: NodeId,
     /// The engine of this process, if it keeps partitions.
     local: Option<Arc<dyn IndexStore>>,
     caller: Arc<dyn IndexCaller>,
     nodes: watch::Receiver<IndexNodes>,
     routing: Routing,
-    clock: Arc<dyn Clock>,
+    pub clock: Arc<dyn Clock>,
     leaders: Mutex<BTreeMap<PartitionId, Known>>,
 }
 
@@ -82,7 +90,7 @@ impl RoutedStore {
         routing: Routing,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self {
+        let router = Router {
             me,
             local,
             caller,
@@ -90,11 +98,27 @@ impl RoutedStore {
             routing,
             clock,
             leaders: Mutex::default(),
+        };
+        Self {
+            router: Arc::new(router),
+            reads: Mutex::default(),
         }
     }
 
+    fn reads(&self, partition: PartitionId) -> Arc<Reads> {
+        let mut reads = self.reads.lock();
+        let start = || Reads::start(Arc::clone(&self.router), partition);
+        Arc::clone(reads.entry(partition).or_insert_with(start))
+    }
+}
+
+impl Router {
     /// Asks the leader; follows hints, and goes round all nodes while there is none.
-    async fn ask(&self, partition: PartitionId, request: Request) -> Result<Answer, StoreError> {
+    pub async fn ask(
+        &self,
+        partition: PartitionId,
+        request: Request,
+    ) -> Result<Answer, StoreError> {
         let started = self.clock.monotonic();
         let mut pause = PAUSES.0;
         let (mut turn, mut hints) = (0, 0);
@@ -130,6 +154,14 @@ impl RoutedStore {
                 pause = (pause * 2).min(PAUSES.1);
             }
         }
+    }
+
+    /// Whether this node has led the partition when it was last asked.
+    fn leads(&self, partition: PartitionId) -> bool {
+        let leaders = self.leaders.lock();
+        leaders
+            .get(&partition)
+            .is_some_and(|known| known.leader == self.me)
     }
 
     /// Who leads as far as the local engine has heard.
@@ -242,10 +274,8 @@ impl RoutedStore {
 }
 
 /// An answer to another question than was asked.
-fn mixed_up<T>() -> Result<T, StoreError> {
-    Err(StoreError::Indeterminate(
-        "a node answered another question".to_owned(),
-    ))
+pub fn mixed_up() -> StoreError {
+    StoreError::Indeterminate("a node answered another question".to_owned())
 }
 
 #[async_trait]
@@ -256,9 +286,9 @@ impl IndexStore for RoutedStore {
         batches: Vec<Batch>,
     ) -> Result<Vec<Outcome>, StoreError> {
         let count = batches.len();
-        match self.ask(partition, Request::Commit(batches)).await? {
+        match self.router.ask(partition, Request::Commit(batches)).await? {
             Answer::Outcomes(outcomes) if outcomes.len() == count => Ok(outcomes),
-            _ => mixed_up(),
+            _ => Err(mixed_up()),
         }
     }
 
@@ -268,9 +298,12 @@ impl IndexStore for RoutedStore {
         key: &[u8],
     ) -> Result<Option<Versioned>, StoreError> {
         let key = Bytes::copy_from_slice(key);
-        match self.ask(partition, Request::Get(key)).await? {
+        if !self.router.leads(partition) {
+            return self.reads(partition).get(key).await;
+        }
+        match self.router.ask(partition, Request::Get(key)).await? {
             Answer::Value(found) => Ok(found),
-            _ => mixed_up(),
+            _ => Err(mixed_up()),
         }
     }
 
@@ -279,9 +312,9 @@ impl IndexStore for RoutedStore {
         partition: PartitionId,
         request: ScanRequest,
     ) -> Result<ScanPage, StoreError> {
-        match self.ask(partition, Request::Scan(request)).await? {
+        match self.router.ask(partition, Request::Scan(request)).await? {
             Answer::Page(page) => Ok(page),
-            _ => mixed_up(),
+            _ => Err(mixed_up()),
         }
     }
 
@@ -292,23 +325,24 @@ impl IndexStore for RoutedStore {
         limit: usize,
     ) -> Result<Vec<Change>, StoreError> {
         match self
+            .router
             .ask(partition, Request::Changes { after, limit })
             .await?
         {
             Answer::Changes(changes) => Ok(changes),
-            _ => mixed_up(),
+            _ => Err(mixed_up()),
         }
     }
 
     async fn trim(&self, partition: PartitionId, up_to: Seq) -> Result<(), StoreError> {
-        match self.ask(partition, Request::Trim(up_to)).await? {
+        match self.router.ask(partition, Request::Trim(up_to)).await? {
             Answer::Trimmed => Ok(()),
-            _ => mixed_up(),
+            _ => Err(mixed_up()),
         }
     }
 
     fn failure(&self) -> Option<String> {
-        self.local.as_ref().and_then(|local| local.failure())
+        self.router.local.as_ref().and_then(|local| local.failure())
     }
 
     /// Every other process may be another writer.
@@ -317,9 +351,9 @@ impl IndexStore for RoutedStore {
     }
 
     async fn last_seq(&self, partition: PartitionId) -> Result<Seq, StoreError> {
-        match self.ask(partition, Request::LastSeq).await? {
+        match self.router.ask(partition, Request::LastSeq).await? {
             Answer::Seq(seq) => Ok(seq),
-            _ => mixed_up(),
+            _ => Err(mixed_up()),
         }
     }
 }

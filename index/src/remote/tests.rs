@@ -17,6 +17,7 @@ use types::clock::SystemClock;
 use types::{BucketId, OpId, PartitionId, RunOn};
 
 mod bytes;
+mod together;
 
 const PARTITION: PartitionId = PartitionId(3);
 

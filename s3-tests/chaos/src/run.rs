@@ -54,11 +54,14 @@ pub async fn run(target: &mut dyn Target, plan: &Plan, duration: Duration) -> Re
     running.stop().await;
     running.write_again().await;
     running.read_all().await;
-    tokio::task::block_in_place(|| target.replace_lost())?;
+    tokio::task::block_in_place(|| target.tend_disks())?;
     ended.extend(tokio::task::block_in_place(|| wait_until_ready(target))?);
-    if wait_for_repair(target, &running).await? {
+    let mut is_repaired = wait_for_repair(target, &running).await?;
+    if is_repaired {
         read_without_each(target, &running).await?;
-    } else {
+        is_repaired = wait_for_repair(target, &running).await?;
+    }
+    if !is_repaired {
         let what = format!("not repaired {REPAIR:?} after the last fault");
         running.record().add_wrong(what);
     }

@@ -104,11 +104,12 @@ pub trait Target {
         Vec::new()
     }
 
-    /// Puts empty disks in the place of those that were deleted, where that is done before the target is looked at.
+    /// What an operator has to do before the target is repaired: puts empty disks in the place of those that were
+    /// deleted, and starts nodes again that could not open a disk while it was full.
     ///
     /// # Errors
     /// When a disk is not accepted.
-    fn replace_lost(&mut self) -> Result<()> {
+    fn tend_disks(&mut self) -> Result<()> {
         Ok(())
     }
 

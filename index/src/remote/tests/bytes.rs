@@ -59,6 +59,7 @@ fn requests() -> impl Strategy<Value = Request> {
     prop_oneof![
         batches().prop_map(Request::Commit),
         bytes().prop_map(Request::Get),
+        prop::collection::vec(bytes(), 0..4).prop_map(Request::GetMany),
         (bytes(), bytes(), 0_usize..9999, grouping).prop_map(|(start, end, limit, grouping)| {
             Request::Scan(ScanRequest {
                 start,
@@ -112,6 +113,8 @@ fn answers() -> impl Strategy<Value = Result<Answer, StoreError>> {
     prop_oneof![
         prop::collection::vec(outcome, 0..4).prop_map(|outcomes| Ok(Answer::Outcomes(outcomes))),
         prop::option::of(versioned()).prop_map(|found| Ok(Answer::Value(found))),
+        prop::collection::vec(prop::option::of(versioned()), 0..4)
+            .prop_map(|values| Ok(Answer::Values(values))),
         (prop::collection::vec(entry, 0..4), any::<bool>())
             .prop_map(|(entries, more)| Ok(Answer::Page(ScanPage { entries, more }))),
         prop::collection::vec(change, 0..4).prop_map(|changes| Ok(Answer::Changes(changes))),
@@ -163,6 +166,20 @@ fn the_bytes_of_requests_and_answers_are_pinned() {
         (
             encode_request(PARTITION, &Request::Get(key("k"))),
             "010103020102040c0000000000000001636b0001",
+        ),
+        (
+            encode_request(PARTITION, &Request::GetMany(vec![key("k"), key("l")])),
+            "010103020107081a0c0000000000000001636b00010c0000000000000001636c0001",
+        ),
+        (
+            encode_answer(&Ok(Answer::Values(vec![
+                None,
+                Some(Versioned {
+                    seq: 5,
+                    value: Bytes::from_static(b"v"),
+                }),
+            ]))),
+            "010107090a00080106010105020176",
         ),
         (
             encode_answer(&answer),

@@ -207,10 +207,17 @@ impl Target for Region {
         (0..ZONES).map(|zone| Fault::Kill { zone }).collect()
     }
 
-    fn replace_lost(&mut self) -> Result<()> {
+    fn tend_disks(&mut self) -> Result<()> {
+        let status = self.status()?;
+        let disks = status["disks"].as_array().into_iter().flatten();
+        let down: Vec<Value> = disks
+            .filter(|disk| disk["state"] == "down")
+            .map(|disk| disk["node"].clone())
+            .collect();
         for zone in &mut self.zones {
             let lost: Vec<PathBuf> = zone.disks_without_identity().cloned().collect();
-            if lost.is_empty() {
+            let name = format!("n{}", zone.number + 1);
+            if lost.is_empty() && !down.contains(&name.into()) {
                 continue;
             }
             zone.stop()?;
