@@ -71,8 +71,8 @@ impl SimDisk {
         state.store = None;
     }
 
-    /// Serves again, if it did not.
-    pub fn open(&self) -> Result<(), String> {
+    /// Serves again, if it did not; false if a second fault took the power away meanwhile, which will give it back, too.
+    pub fn open(&self) -> Result<bool, String> {
         let mut state = self.state.lock();
         let faults = Faults {
             lying_sync: self.bug == Some(Bug::AckBeforeSync),
@@ -80,10 +80,13 @@ impl SimDisk {
         };
         state.machine.disk.set_faults(faults);
         if state.store.is_none() {
-            let opened = state.machine.open().map_err(|error| error.to_string())?;
-            state.store = Some(opened);
+            match state.machine.open() {
+                Ok(opened) => state.store = Some(opened),
+                Err(_) if state.machine.power.is_gone() => return Ok(false),
+                Err(error) => return Err(error.to_string()),
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Loses its catalogue. It must be without power.
@@ -94,7 +97,7 @@ impl SimDisk {
     }
 
     /// A new disk in the place of this one.
-    pub fn replace(&self) -> Result<(), String> {
+    pub fn replace(&self) -> Result<bool, String> {
         let mut state = self.state.lock();
         state.machine.power.ends_after(0);
         state.machine = MemoryMachine::simulated(self.id, VOLUME_BYTES, Arc::clone(&self.clock));

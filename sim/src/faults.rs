@@ -61,7 +61,8 @@ fn cut_power(world: &Arc<World>, dice: &Dice) {
             }
             tokio::time::sleep(pause).await;
             match disk.open() {
-                Ok(()) => log.line(format_args!("disk {} serves again", disk.id)),
+                Ok(true) => log.line(format_args!("disk {} serves again", disk.id)),
+                Ok(false) => log.line(format_args!("disk {} lost power while it opened", disk.id)),
                 Err(error) => log.violation(format_args!("disk {}: {error}", disk.id)),
             }
         });

@@ -29,6 +29,12 @@ impl Power {
         self.0.store(i64::from(changes), Ordering::SeqCst);
     }
 
+    /// Whether the next change fails.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.0.load(Ordering::SeqCst) <= 0
+    }
+
     /// Counts one change; an error once the power is gone.
     ///
     /// # Errors

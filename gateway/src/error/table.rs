@@ -201,8 +201,9 @@ impl From<WriteError> for ApiError {
 impl From<ReadChunkError> for ApiError {
     fn from(error: ReadChunkError) -> Self {
         match error {
-            ReadChunkError::NoSuchGroup { .. }
-            | ReadChunkError::BadRange { .. }
+            // Groups are never removed: this gateway's map is behind, as right after a chunk cluster was added.
+            ReadChunkError::NoSuchGroup { .. } => Self::unavailable(error),
+            ReadChunkError::BadRange { .. }
             | ReadChunkError::Unreadable { .. }
             | ReadChunkError::Damaged { .. } => Self::internal(error),
         }

@@ -27,6 +27,13 @@ fn what_a_client_should_do_follows_from_the_status() {
         (500, "InternalError".into())
     );
     assert_eq!(
+        answer(chunkstore::ReadChunkError::NoSuchGroup {
+            chunk: types::ChunkId(1),
+            pg: types::PgId(2),
+        }),
+        (503, "ServiceUnavailable".into())
+    );
+    assert_eq!(
         answer(crate::admission::Exhausted),
         (503, "SlowDown".into())
     );

@@ -44,19 +44,23 @@ async fn attempt(
     owner: &PartitionOwner,
     delete: &DeleteObject<'_>,
 ) -> Result<Attempt<Deleted>, DeleteObjectError> {
-    if let Some(first) = outcome_of(owner, delete.op_id).await? {
-        return Ok(Attempt::Done(deleted(&first)));
-    }
     let bucket_key = Key::BucketState {
         bucket: delete.bucket.id,
     };
-    let Some(bucket) = load::<BucketState>(owner, &bucket_key).await? else {
+    let (first, bucket, state) = tokio::try_join!(
+        outcome_of(owner, delete.op_id),
+        load::<BucketState>(owner, &bucket_key),
+        KeyState::load(owner, delete.bucket.id, delete.key)
+    )?;
+    if let Some(first) = first {
+        return Ok(Attempt::Done(deleted(&first)));
+    }
+    let Some(bucket) = bucket else {
         return Err(DeleteObjectError::NoSuchBucket);
     };
     if bucket.record.phase == BucketPhase::Closing {
         return Ok(Attempt::Closing);
     }
-    let state = KeyState::load(owner, delete.bucket.id, delete.key).await?;
     let target = match delete.version {
         Some(version) => find_version(owner, &state, version).await?,
         None => state.current().cloned(),

@@ -170,13 +170,16 @@ pub(crate) async fn attempt(
     extend: &(dyn Fn(&mut Draft, &VersionRecord) + Send + Sync),
 ) -> Result<Attempt<CommittedVersion>, PutObjectError> {
     let bucket_key = Key::BucketState { bucket: new.bucket };
-    let Some(bucket) = load::<BucketState>(owner, &bucket_key).await? else {
+    let (bucket, state) = tokio::try_join!(
+        load::<BucketState>(owner, &bucket_key),
+        KeyState::load(owner, new.bucket, new.key)
+    )?;
+    let Some(bucket) = bucket else {
         return refuse(owner, new.op_id, PutObjectError::NoSuchBucket).await;
     };
     if bucket.record.phase == BucketPhase::Closing {
         return Ok(Attempt::Closing);
     }
-    let state = KeyState::load(owner, new.bucket, new.key).await?;
     if let Err(error) = check_condition(&new.condition, state.current()) {
         return refuse(owner, new.op_id, error).await;
     }

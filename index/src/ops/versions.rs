@@ -31,22 +31,16 @@ impl KeyState {
         key: &str,
     ) -> Result<Self, StoreError> {
         let key = key.to_owned();
-        let current = load(
-            owner,
-            &Key::Current {
-                bucket,
-                key: key.clone(),
-            },
-        )
-        .await?;
-        let head = load(
-            owner,
-            &Key::Head {
-                bucket,
-                key: key.clone(),
-            },
-        )
-        .await?;
+        let current_key = Key::Current {
+            bucket,
+            key: key.clone(),
+        };
+        let head_key = Key::Head {
+            bucket,
+            key: key.clone(),
+        };
+        // Neither of them is known to be the older one: what depends on both is expected of both, or read again.
+        let (current, head) = tokio::try_join!(load(owner, &current_key), load(owner, &head_key))?;
         Ok(Self {
             bucket,
             key,

@@ -10,9 +10,9 @@ use index::engine::raft::{ChangeError, RaftEngine};
 use rpc::client::Call;
 use rpc::error::{CallError, Failure};
 use rpc::server::{Request, Response, Service};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use types::{ClusterView, NodeId, NodeInfo, PartitionId, Role, Roles, record};
+use types::{ClusterView, NodeId, NodeInfo, PartitionId, Role, Roles, ZoneId, record};
 
 /// The method that changes the members of a group at its leader.
 const METHOD: &str = "index.change";
@@ -85,7 +85,33 @@ pub async fn add(context: &AdminContext, name: &str) -> Result<Vec<String>> {
             done.push(format!("partition {partition}: node {name} votes"));
         }
     }
+    let groups = leaders(context).await?;
+    done.extend(shared_zone(&context.stored_view().await?, &groups));
     Ok(done)
+}
+
+/// A warning where nodes of one zone vote in `groups` although there are zones in which none does.
+fn shared_zone(view: &ClusterView, groups: &[GroupStatus]) -> Option<String> {
+    let members = groups.iter().flat_map(|group| &group.members);
+    let voters: BTreeSet<NodeId> = members
+        .filter(|member| member.is_voter)
+        .map(|member| member.node)
+        .collect();
+    let mut keeping: BTreeMap<ZoneId, Vec<&str>> = BTreeMap::new();
+    for node in view.map.nodes.iter().filter(|node| !node.is_removed) {
+        let names = keeping.entry(node.zone).or_default();
+        names.extend(voters.contains(&node.id).then_some(node.name.as_str()));
+    }
+    let names = keeping.values().find(|names| names.len() > 1)?;
+    let without = keeping.iter().find(|(_, names)| names.is_empty())?.0;
+    let zone = view.map.zones.iter().find(|zone| zone.id == *without)?;
+    Some(format!(
+        "beware: {} are in one zone and keep the index, and no node of zone {} does: when that one zone fails, the index \
+         may have no majority. Put a node of zone {} in the place of one of them (`cairn index replace`)",
+        names.join(" and "),
+        zone.name,
+        zone.name
+    ))
 }
 
 /// The node of this name; one that has just been started is given the time to be heard.

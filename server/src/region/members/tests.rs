@@ -50,3 +50,20 @@ fn the_role_follows() {
     let (with, ()) = with_index_role(&without, NodeId(2), true).unwrap();
     assert_eq!(with, view);
 }
+
+#[test]
+fn a_zone_without_the_index_beside_one_that_has_it_twice_is_told() {
+    // Node 1 is in its zone, the others are in zone b.
+    let (view, mut group) = group(3, &[]);
+    assert_eq!(shared_zone(&view, std::slice::from_ref(&group)), None);
+    group.members.remove(0);
+    let told = shared_zone(&view, std::slice::from_ref(&group)).expect("a warning");
+    let zone = &view.map.zones[0].name;
+    assert!(told.contains(&format!("no node of zone {zone} ")), "{told}");
+    group.members[1].is_voter = false;
+    assert_eq!(
+        shared_zone(&view, &[group]),
+        None,
+        "one voter shares its zone with nobody"
+    );
+}
