@@ -115,6 +115,8 @@ impl Installation {
             .arg(format!("--index-dir={}", self.index().display()))
             .arg(format!("--listen={listen}"))
             .arg(format!("--admin-listen={admin}"))
+            // Every read is to go to the disks' shards, and be verified.
+            .arg("--cache-memory=0")
             .env("CAIRN_ROOT_ACCESS_KEY", credentials.access_key)
             .env("CAIRN_ROOT_SECRET_KEY", credentials.secret_key)
             .env("CAIRN_REGION", credentials.region)

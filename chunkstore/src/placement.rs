@@ -22,6 +22,8 @@ pub(crate) struct Group {
     pub domains: Vec<u128>,
     /// Positions that the map says take no writes.
     pub down: ShardSet,
+    /// Those of them whose whole failure domain takes none.
+    pub lost: ShardSet,
     /// Positions that the map says can be read.
     pub readable: ShardSet,
     pub codec: Arc<Codec>,
@@ -196,6 +198,7 @@ fn join(
             .collect(),
         domains: record.domains(&view.map, domain),
         down: record.not_writable(&view.map),
+        lost: record.lost_domains(&view.map, domain),
         readable: record.readable(&view.map),
         codec: Codec::of(record.profile),
         record: record.clone(),

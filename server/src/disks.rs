@@ -333,7 +333,9 @@ pub fn replace(
     let present: BTreeSet<DiskId> = found
         .iter()
         .filter_map(|disk| disk.identity.as_ref())
-        .map(|id| id.disk)
+        // A place that was given before, and that the next start takes.
+        .flat_map(|id| [Some(id.disk), id.replaces])
+        .flatten()
         .collect();
     let is_missing = |disk: &&DiskId| !present.contains(disk);
     let missing: Vec<DiskId> = own.in_use.iter().filter(is_missing).copied().collect();

@@ -4,7 +4,7 @@
 //! Construction, check and the rule of acknowledgement are pure functions here, so that every crate agrees
 //! on them without depending on one another.
 
-use crate::cluster_map::{ClusterMap, DiskState};
+use crate::cluster_map::{ClusterMap, DiskInfo, DiskState};
 use crate::ids::{ChunkClusterId, DiskId, PgId};
 use crate::profile::{Domain, ErasureProfile};
 use crate::record;
@@ -131,7 +131,8 @@ pub fn group_count(disks: usize, profile: ErasureProfile) -> usize {
 /// The loss of any one failure domain after the acknowledgement must leave `k` shards: a disk that is down in one of
 /// three zones does not lower the promise. Only while a whole domain is marked down do `k + 1` durable shards
 /// suffice, since one domain is already lost. A profile without parity promises only its disks. `domains` holds the failure-domain label of each
-/// position, `down` the positions that the cluster map marks as taking no writes.
+/// position, `down` the positions in domains that the cluster map has lost whole ([`PlacementGroup::lost_domains`]): one
+/// disk of a zone is not the zone, even if the group has no other there.
 #[must_use]
 pub fn may_acknowledge(
     profile: ErasureProfile,
@@ -188,6 +189,24 @@ impl PlacementGroup {
         self.positions(map, |state| !state.takes_writes())
     }
 
+    /// The positions in failure domains of which no disk of the group's chunk cluster takes writes.
+    #[must_use]
+    pub fn lost_domains(&self, map: &ClusterMap, domain: Domain) -> ShardSet {
+        let mut lost = ShardSet::default();
+        for position in self.not_writable(map).iter() {
+            let label = map.domain_label(self.disks[position], domain);
+            let is_alive = |disk: &&DiskInfo| {
+                disk.cluster == self.cluster
+                    && map.state_of(disk).takes_writes()
+                    && map.domain_label(disk.id, domain) == label
+            };
+            if map.disks.iter().find(is_alive).is_none() {
+                lost.insert(position);
+            }
+        }
+        lost
+    }
+
     /// The positions whose disk the map says can be read.
     #[must_use]
     pub fn readable(&self, map: &ClusterMap) -> ShardSet {
@@ -197,9 +216,9 @@ impl PlacementGroup {
     /// True when the map leaves enough writable positions for an acknowledgement.
     #[must_use]
     pub fn can_take_writes(&self, map: &ClusterMap, domain: Domain) -> bool {
-        let down = self.not_writable(map);
-        let up = ShardSet::first(self.profile.shards()).minus(down);
-        may_acknowledge(self.profile, &self.domains(map, domain), up, down)
+        let up = ShardSet::first(self.profile.shards()).minus(self.not_writable(map));
+        let lost = self.lost_domains(map, domain);
+        may_acknowledge(self.profile, &self.domains(map, domain), up, lost)
     }
 
     fn positions(&self, map: &ClusterMap, wanted: impl Fn(DiskState) -> bool) -> ShardSet {

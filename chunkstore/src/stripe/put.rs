@@ -94,7 +94,7 @@ impl StripePut {
             }
         }
         let mut quorum = Quorum::new(profile, group.domains.clone(), reachable);
-        if quorum.would_be_durable(reachable.minus(late), group.down) {
+        if quorum.would_be_durable(reachable.minus(late), group.lost) {
             quorum.pending = reachable.minus(late);
         }
         let mut put = Self {
@@ -177,7 +177,11 @@ impl StripePut {
 
     /// What the map says now of the disks that the stripe was sent to.
     fn marks(&self, view: &ClusterView) -> Marks {
+        let record = &self.group.record;
+        let cluster = view.map.cluster(record.cluster);
+        let domain = cluster.map(|cluster| cluster.domain).unwrap_or_default();
         Marks {
+            lost: record.lost_domains(&view.map, domain),
             down: self.group.record.not_writable(&view.map),
             readable: self.group.record.readable(&view.map),
         }

@@ -22,6 +22,8 @@ pub(crate) enum Verdict {
 pub(crate) struct Marks {
     /// Positions that take no writes.
     pub down: ShardSet,
+    /// Those of them whose whole failure domain takes none.
+    pub lost: ShardSet,
     /// Positions that can be read.
     pub readable: ShardSet,
 }
@@ -51,9 +53,9 @@ impl Quorum {
         }
     }
 
-    /// Whether the positions in `durable` alone would make a stripe durable.
-    pub fn would_be_durable(&self, durable: ShardSet, down: ShardSet) -> bool {
-        may_acknowledge(self.profile, &self.domains, durable, down)
+    /// Whether the positions in `durable` alone would make a stripe durable once the domains of `lost` are lost.
+    pub fn would_be_durable(&self, durable: ShardSet, lost: ShardSet) -> bool {
+        may_acknowledge(self.profile, &self.domains, durable, lost)
     }
 
     /// A shard on a disk that the map has since given up does not count as durable.
@@ -61,9 +63,9 @@ impl Quorum {
         let lost = ShardSet::first(self.profile.shards()).minus(marks.readable);
         let durable = self.durable.minus(lost);
         let hoped_for = union(durable, self.pending);
-        if self.would_be_durable(durable, marks.down) {
+        if self.would_be_durable(durable, marks.lost) {
             Verdict::Durable
-        } else if self.would_be_durable(hoped_for, marks.down) {
+        } else if self.would_be_durable(hoped_for, marks.lost) {
             Verdict::Pending
         } else if self.would_be_durable(hoped_for, union(marks.down, self.failed)) {
             Verdict::AwaitsMap

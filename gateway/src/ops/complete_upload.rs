@@ -6,6 +6,7 @@ use super::commit::{Failed, until_known};
 use super::found::refuse_early;
 use super::listing::url_encode;
 use super::{OpResult, checksum, unsupported, version};
+use crate::admission::AnswerLease;
 use crate::context::{Context, Owned};
 use crate::error::{self, ApiError};
 use crate::precondition;
@@ -19,6 +20,10 @@ use std::sync::Arc;
 use tracing::{Instrument, Span};
 use types::UploadId;
 
+/// Memory that a part takes while its upload is completed: what the client and the index say of it, each twice, with a
+/// chunk or two.
+const PART_BYTES: u64 = 1024;
+
 /// A completion whose request has been found good.
 struct Complete {
     owned: Owned,
@@ -27,6 +32,8 @@ struct Complete {
     parts: Vec<Part>,
     asked: Asked,
     condition: WriteCondition,
+    /// For what is known of the parts while the completion runs, whoever waits for it.
+    _memory: AnswerLease,
 }
 
 /// CompleteMultipartUpload: the object is durable and visible when this says so; the same request
@@ -44,9 +51,14 @@ pub async fn run(
     let owned = context.owned(&request, &input.bucket, expected).await?;
     unsupported::check(&request.headers)?;
     let condition = precondition::of_write(&request.headers)?;
+    let parts = parts::read(input.multipart_upload.as_ref())?;
     let complete = Complete {
+        _memory: context
+            .budget
+            .answer(parts.len() as u64 * PART_BYTES)
+            .await?,
         upload: UploadId::parse(&input.upload_id).ok_or_else(error::no_such_upload)?,
-        parts: parts::read(input.multipart_upload.as_ref())?,
+        parts,
         asked: Asked::read(input)?,
         condition,
         owned,

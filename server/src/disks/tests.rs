@@ -156,3 +156,26 @@ fn a_copied_disk_is_refused() {
             .contains("copy of another disk")
     );
 }
+
+#[test]
+fn a_place_is_given_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, view) = started(dir.path(), 6);
+    let own = OwnDisks::of(&view.map, NODE);
+    let entropy = SeededEntropy::new(9);
+    let lost = [view.map.disks[0].id, view.map.disks[1].id];
+    std::fs::remove_dir_all(&data[0]).unwrap();
+    std::fs::remove_dir_all(&data[1]).unwrap();
+    replace(&data, &own, &data[0], Some(lost[0]), &entropy).unwrap();
+    let again = replace(&data, &own, &data[1], Some(lost[0]), &entropy).unwrap_err();
+    assert!(again.to_string().contains("is not missing"), "{again}");
+    let made = replace(&data, &own, &data[1], None, &entropy).unwrap();
+    assert_eq!(made.0, lost[1], "the only place that is left");
+    let next = reconcile(&view, &survey(&data).unwrap(), NODE)
+        .unwrap()
+        .unwrap();
+    assert!(
+        lost.iter()
+            .all(|lost| next.map.state(*lost) == DiskState::Removed)
+    );
+}

@@ -2,7 +2,7 @@
 //! the one that the design states, checked against a direct reading of it.
 
 use super::*;
-use crate::cluster_map::{ChunkCluster, DiskInfo};
+use crate::cluster_map::ChunkCluster;
 use crate::ids::{NodeId, ZoneId};
 use proptest::prelude::*;
 
@@ -196,6 +196,46 @@ fn a_disk_that_is_down_does_not_lower_the_promise_for_zones() {
         six.minus(ShardSet(2)),
         zone
     ));
+}
+
+/// Small objects over three zones have a zone with one copy: its disk that is down is not the zone.
+#[test]
+fn one_disk_of_a_zone_is_not_the_zone_where_a_group_has_no_other_there() {
+    let mut map = map(9, 3);
+    let small = profile(1, 3);
+    let group = groups(&map, Domain::Zone, small, 30).remove(0);
+    let zones = group.domains(&map, Domain::Zone);
+    let alone = (0..4).find(|one| zones.iter().filter(|zone| **zone == zones[*one]).count() == 1);
+    let alone = alone.expect("a zone has one copy");
+    let mark = |map: &mut ClusterMap, gone: &dyn Fn(&DiskInfo) -> bool| {
+        for disk in map.disks.iter_mut().filter(|disk| gone(disk)) {
+            disk.state = DiskState::Down;
+        }
+    };
+    mark(&mut map, &|disk| disk.id == group.disks[alone]);
+    assert_eq!(group.lost_domains(&map, Domain::Zone), ShardSet::default());
+    assert!(
+        group.can_take_writes(&map, Domain::Zone),
+        "three copies in two zones"
+    );
+    let both_in_one =
+        (0..4).filter(|one| zones.iter().filter(|zone| **zone == zones[*one]).count() == 2);
+    let mut durable = ShardSet::default();
+    both_in_one.for_each(|position| durable.insert(position));
+    let lost = group.lost_domains(&map, Domain::Zone);
+    assert!(
+        !may_acknowledge(small, &zones, durable, lost),
+        "one zone has both"
+    );
+
+    let zone = map.disk(group.disks[alone]).expect("a disk").zone;
+    mark(&mut map, &|disk| disk.zone == zone);
+    let lost = group.lost_domains(&map, Domain::Zone);
+    assert_eq!(lost, ShardSet(1 << alone));
+    assert!(
+        may_acknowledge(small, &zones, durable, lost),
+        "the zone is lost"
+    );
 }
 
 #[test]

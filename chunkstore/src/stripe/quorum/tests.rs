@@ -27,8 +27,11 @@ fn marks(
     down: impl IntoIterator<Item = usize>,
     unreadable: impl IntoIterator<Item = usize>,
 ) -> Marks {
+    let down = set(down);
+    // Each position is a domain of its own.
     Marks {
-        down: set(down),
+        down,
+        lost: down,
         readable: ShardSet::first(32).minus(set(unreadable)),
     }
 }

@@ -3,6 +3,9 @@
 use super::{DAYS_MIN, DiskLine, LAG_MAX, Report};
 use std::collections::BTreeMap;
 
+/// How long most members may be silent to a leader: a few of its rounds.
+const QUORUM_AGE_MAX_MS: u64 = 2000;
+
 /// One line for each thing, with what to do.
 pub fn of(report: &Report) -> Vec<String> {
     if report.epoch == 0 {
@@ -51,6 +54,15 @@ fn index(report: &Report, lines: &mut Vec<String>) {
         if group.leader.is_none() {
             lines.push(format!(
                 "partition {partition} of the index has no leader: what needs it waits until most of its nodes are up"
+            ));
+        }
+        if group
+            .quorum_age_ms
+            .is_some_and(|age| age > QUORUM_AGE_MAX_MS)
+        {
+            lines.push(format!(
+                "most members of partition {partition} have not answered its leader for {} s: what needs it is refused",
+                group.quorum_age_ms.unwrap_or(0) / 1000
             ));
         }
         let lagging = |lag: &u64| *lag > LAG_MAX;

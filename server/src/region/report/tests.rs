@@ -117,6 +117,11 @@ fn a_sound_region_needs_no_attention_and_each_fault_is_told() {
     assert!(told(|report| report.nodes[2].version = "1.1.0".to_owned()).contains("1.1.0 on n3"));
     assert!(told(|report| report.index[0].leader = None).contains("no leader"));
     assert!(told(|report| report.index[0].members[1].lag = Some(50_000)).contains("50000 entries"));
+    let silent = told(|report| report.index[0].quorum_age_ms = Some(7_300));
+    assert!(
+        silent.contains("have not answered its leader for 7 s"),
+        "{silent}"
+    );
     assert!(told(|report| report.index[0].members.truncate(1)).contains("one node"));
     assert!(told(|report| report.index[0].members.truncate(2)).contains("two nodes"));
     assert!(told(|report| report.disks[0].state = "read-only".to_owned()).contains("read-only"));
