@@ -96,6 +96,7 @@ impl StripePut {
         let mut quorum = Quorum::new(profile, group.domains.clone(), reachable);
         if quorum.would_be_durable(reachable.minus(late), group.lost) {
             quorum.pending = reachable.minus(late);
+            quorum.late = late;
         }
         let mut put = Self {
             key: records[0].key,

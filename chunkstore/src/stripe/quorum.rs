@@ -39,6 +39,8 @@ pub(crate) struct Quorum {
     pub pending: ShardSet,
     /// Positions whose disk failed, or cannot be reached.
     pub failed: ShardSet,
+    /// Positions that were not asked, because their disk is late, as the first of a zone that dies is.
+    pub late: ShardSet,
 }
 
 impl Quorum {
@@ -50,6 +52,7 @@ impl Quorum {
             durable: ShardSet::default(),
             pending,
             failed: ShardSet::default(),
+            late: ShardSet::default(),
         }
     }
 
@@ -67,7 +70,8 @@ impl Quorum {
             Verdict::Durable
         } else if self.would_be_durable(hoped_for, marks.lost) {
             Verdict::Pending
-        } else if self.would_be_durable(hoped_for, union(marks.down, self.failed)) {
+        } else if self.would_be_durable(hoped_for, union(marks.down, union(self.failed, self.late)))
+        {
             Verdict::AwaitsMap
         } else {
             Verdict::Failed

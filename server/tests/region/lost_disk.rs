@@ -63,7 +63,7 @@ async fn an_empty_disk_takes_the_place_of_a_lost_one_and_is_filled() {
     assert!(said.contains("the next start fills it"), "{said}");
     let said = refused(three, &format!("disk replace {shown}"));
     assert!(
-        said.contains("identity"),
+        said.contains("no disk is missing"),
         "the same place is not given twice: {said}"
     );
     three.begin();

@@ -98,3 +98,21 @@ fn what_is_missing_is_what_is_not_durable() {
     let quorum = quorum((4, 2), 0..4, 4..5, 5..6);
     assert_eq!(quorum.missing(), set([4, 5]));
 }
+
+/// The disk of a zone that dies is late first, and is not asked any more; then the others of the zone fail.
+#[test]
+fn a_disk_that_was_not_asked_is_out_with_its_zone() {
+    let profile = ErasureProfile::new(5, 4).unwrap();
+    let zones = (0..9).map(|n| n % 3).collect();
+    let mut quorum = Quorum::new(profile, zones, set([]));
+    // Positions 0, 3 and 6 are of the zone; 0 was late.
+    quorum.failed = set([3, 6]);
+    quorum.durable = set([1, 2, 4, 5, 7, 8]);
+    assert_eq!(quorum.verdict(marks([], [])), Verdict::Failed);
+    quorum.late = set([0]);
+    assert_eq!(quorum.verdict(marks([], [])), Verdict::AwaitsMap);
+    assert_eq!(quorum.verdict(marks([0, 3, 6], [])), Verdict::Durable);
+    quorum.durable = set([1, 2, 4, 5, 7]);
+    quorum.failed = set([3, 6, 8]);
+    assert_eq!(quorum.verdict(marks([], [])), Verdict::Failed);
+}
